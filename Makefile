@@ -1,0 +1,32 @@
+# Lethe. `make` lists what there is to run; everything works on a fresh clone with Go alone.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench build clean
+
+GO ?= go
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build/lethe, the binary for this machine
+	$(GO) build -trimpath -o build/lethe ./cmd/lethe
+
+run: build ## the demo: the whole story against built-in simulators
+	@build/lethe demo
+
+test: ## all tests, with the race detector, in random order
+	$(GO) test -race -shuffle=on ./...
+
+check: ## what CI runs: format, vet, staticcheck, build and test
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w is needed for:"; echo "$$unformatted"; exit 1; fi
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) build ./...
+	$(MAKE) test
+
+bench: ## speed and memory, side by side with ripgrep (which must be installed)
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/match ./internal/local
+
+clean: ## remove what was built and the demo's data
+	rm -rf build lethe-demo

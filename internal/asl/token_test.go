@@ -1,0 +1,247 @@
+package asl
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const asking = `{"TimeoutSeconds": 7200, "StartAt": "Ask", "States": {
+  "Ask": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken", "TimeoutSeconds": 3600,
+    "Parameters": {"FunctionName": "${AFunctionArn}", "Payload": {"token.$": "$$.Task.Token"}}, "ResultPath": "$.answer",
+    "Retry": [{"ErrorEquals": ["Again"], "MaxAttempts": 1}],
+    "Catch": [{"ErrorEquals": ["Rejected", "States.Timeout"], "ResultPath": "$.error", "Next": "No"}], "Next": "Yes"},
+  "Yes": {"Type": "Succeed"}, "No": {"Type": "Fail", "Error": "No"}}}`
+
+// start begins an execution of asking and gives the token that its task got.
+func start(t *testing.T, r *Runner) string {
+	t.Helper()
+	res, err := r.Start(t.Context(), "job", nil)
+	if err != nil || res.Status != Waiting || len(res.Token) < 20 {
+		t.Fatalf("got %+v, %v; want it to wait", res, err)
+	}
+	return res.Token
+}
+
+func TestTokenAnswers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer func(r *Runner, token string) (Result, error)
+		want   Result
+	}{
+		"success": {func(r *Runner, token string) (Result, error) {
+			return r.Succeed(t.Context(), "job", token, []byte(`{"ok": true}`))
+		}, Result{Status: Succeeded, Output: []byte(`{"answer":{"ok":true}}`)}},
+		"nothing": {func(r *Runner, token string) (Result, error) {
+			return r.Succeed(t.Context(), "job", token, nil)
+		}, Result{Status: Succeeded, Output: []byte(`{"answer":null}`)}},
+		"caught": {func(r *Runner, token string) (Result, error) {
+			return r.Fail(t.Context(), "job", token, "Rejected", "not this one")
+		}, Result{Status: Failed, Error: "No"}},
+		"not caught": {func(r *Runner, token string) (Result, error) {
+			return r.Fail(t.Context(), "job", token, "Other", "why")
+		}, Result{Status: Failed, Error: "Other", Cause: "why"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &memory{}
+			r := newRunner(t, load(t, asking), newScript(t, "A -> 1").tasks(), store, Options{})
+			token := start(t, r)
+			other := newRunner(t, load(t, asking), nil, store, Options{}) // another process answers
+			got, err := c.answer(other, token)
+			if err != nil || got.Status != c.want.Status || string(got.Output) != string(c.want.Output) || got.Error != c.want.Error || got.Cause != c.want.Cause {
+				t.Errorf("got %+v %s, %v\nwant %+v %s", got, got.Output, err, c.want, c.want.Output)
+			}
+			if got, err := c.answer(other, token); !errors.Is(err, ErrToken) || got.Status != c.want.Status {
+				t.Errorf("answered twice: got %+v, %v; want ErrToken", got, err)
+			}
+		})
+	}
+}
+
+func TestWrongTokensChangeNothing(t *testing.T) {
+	t.Parallel()
+	store := &memory{}
+	r := newRunner(t, load(t, asking), newScript(t, "A -> 1").tasks(), store, Options{})
+	if _, err := r.Succeed(t.Context(), "job", "x", nil); !errors.Is(err, ErrNoExecution) {
+		t.Errorf("before the start: got %v, want ErrNoExecution", err)
+	}
+	token := start(t, r)
+	before := store.record("job")
+	for _, wrong := range []string{"", "x", token + "x", token[1:]} {
+		if res, err := r.Succeed(t.Context(), "job", wrong, nil); !errors.Is(err, ErrToken) || res.Status != Waiting {
+			t.Errorf("%q: got %+v, %v; want ErrToken", wrong, res, err)
+		}
+	}
+	if _, err := r.Succeed(t.Context(), "job", token, []byte("{")); err == nil {
+		t.Error("an answer that is no JSON was taken")
+	}
+	if _, err := r.Succeed(t.Context(), "job", token, []byte(`"`+strings.Repeat("x", maxBytes)+`"`)); err == nil {
+		t.Error("an answer beyond the limit was taken")
+	}
+	if after := store.record("job"); after != before {
+		t.Errorf("the record changed:\n%s\n%s", before, after)
+	}
+	if res, err := r.Resume(t.Context(), "job"); err != nil || res.Status != Waiting || res.Token != token {
+		t.Errorf("got %+v, %v; want it to wait for the same token", res, err)
+	}
+}
+
+// Retry asks again, with a new token; the old one is of no use any more, and the attempts count across processes.
+func TestRetryMakesANewToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		s := newScript(t, "A -> 1")
+		r := newRunner(t, load(t, asking), s.tasks(), store, Options{})
+		first := start(t, r)
+		res, err := r.Fail(t.Context(), "job", first, "Again", "")
+		if err != nil || res.Status != Waiting || res.Token == first {
+			t.Fatalf("got %+v, %v; want it to wait for another token", res, err)
+		}
+		if _, err := r.Succeed(t.Context(), "job", first, nil); !errors.Is(err, ErrToken) {
+			t.Errorf("the old token: got %v, want ErrToken", err)
+		}
+		r = newRunner(t, load(t, asking), s.tasks(), store, Options{})
+		res, err = r.Fail(t.Context(), "job", res.Token, "Again", "")
+		if err != nil || res.Status != Failed || res.Error != "Again" || len(s.called()) != 2 {
+			t.Errorf("got %+v, %v after %d calls; want it to fail after 2", res, err, len(s.called()))
+		}
+	})
+}
+
+func TestTokenTimesOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunner(t, load(t, asking), newScript(t, "A -> 1").tasks(), &memory{}, Options{})
+		token := start(t, r)
+		time.Sleep(3599 * time.Second)
+		if res, err := r.Resume(t.Context(), "job"); err != nil || res.Status != Waiting {
+			t.Errorf("a second before: got %+v, %v", res, err)
+		}
+		time.Sleep(time.Second)
+		if res, err := r.Succeed(t.Context(), "job", token, nil); !errors.Is(err, ErrTimedOut) || res.Status != Waiting {
+			t.Errorf("a late answer: got %+v, %v; want ErrTimedOut", res, err)
+		}
+		if res, err := r.Resume(t.Context(), "job"); err != nil || res.Status != Failed || res.Error != "No" {
+			t.Errorf("got %+v, %v; want the way of the Catch", res, err)
+		}
+	})
+}
+
+func TestHeartbeatTimesOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := load(t, strings.Replace(asking, `"TimeoutSeconds": 3600`, `"TimeoutSeconds": 3600, "HeartbeatSeconds": 60`, 1))
+		var heard events
+		r := newRunner(t, m, newScript(t, "A -> 1").tasks(), &memory{}, Options{Observe: heard.observe})
+		start(t, r)
+		time.Sleep(time.Minute)
+		res, err := r.Resume(t.Context(), "job")
+		if err != nil || res.Error != "No" || !strings.Contains(lines(heard.lines), "Ask caught States.HeartbeatTimeout -> No") {
+			t.Errorf("got %+v, %v, %v", res, err, heard.lines)
+		}
+	})
+}
+
+// The machine's time runs on while it waits, and between processes.
+func TestMachineTimesOutWhileWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := load(t, strings.Replace(asking, "3600", "9000", 1))
+		store := &memory{}
+		start(t, newRunner(t, m, newScript(t, "A -> 1").tasks(), store, Options{}))
+		time.Sleep(2 * time.Hour)
+		res, err := newRunner(t, m, nil, store, Options{}).Resume(t.Context(), "job")
+		if err != nil || res.Status != Failed || res.Error != Timeout {
+			t.Errorf("got %+v, %v; want %s", res, err, Timeout)
+		}
+	})
+}
+
+// The task itself answers, as one does that asks on a terminal: in its own goroutine or in another one. What the call
+// returns afterwards does not count.
+func TestAnswerWhileTheTaskRuns(t *testing.T) {
+	t.Parallel()
+	for name, elsewhere := range map[string]bool{"in the task": false, "in another goroutine": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var r *Runner
+			r = newRunner(t, load(t, asking), map[string]Task{"AFunctionArn": func(ctx context.Context, in []byte) ([]byte, error) {
+				v, _ := decode(in)
+				token := v.(map[string]any)["token"].(string)
+				done := make(chan struct{})
+				answer := func() {
+					defer close(done)
+					if res, err := r.Succeed(ctx, "job", token, []byte(`"yes"`)); err != nil || res.Status != Running {
+						t.Errorf("got %+v, %v; want running", res, err)
+					}
+					if _, err := r.Fail(ctx, "job", token, "Rejected", ""); !errors.Is(err, ErrToken) {
+						t.Errorf("a second answer: got %v, want ErrToken", err)
+					}
+				}
+				if elsewhere {
+					go answer()
+				} else {
+					answer()
+				}
+				<-done
+				return nil, namedError{"TooLate", "the answer was given"}
+			}}, &memory{}, Options{})
+			res, err := r.Start(t.Context(), "job", nil)
+			if err != nil || res.Status != Succeeded || string(res.Output) != `{"answer":"yes"}` {
+				t.Errorf("got %+v %s, %v", res, res.Output, err)
+			}
+		})
+	}
+}
+
+// Answers race with the end of the call that asked: each is either remembered or carries the execution on, never lost.
+func TestAnswerAtTheEndOfTheCall(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		var r *Runner
+		answered := make(chan error, 1)
+		r = newRunner(t, load(t, asking), map[string]Task{"AFunctionArn": func(_ context.Context, in []byte) ([]byte, error) {
+			v, _ := decode(in)
+			go func() {
+				_, err := r.Succeed(t.Context(), "job", v.(map[string]any)["token"].(string), []byte(`"yes"`))
+				answered <- err
+			}()
+			return nil, nil
+		}}, &memory{}, Options{})
+		if _, err := r.Start(t.Context(), "job", nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-answered; err != nil {
+			t.Fatal(err)
+		}
+		if res, err := r.Resume(t.Context(), "job"); err != nil || res.Status != Succeeded {
+			t.Fatalf("got %+v, %v", res, err)
+		}
+	}
+}
+
+// A token that is out stays good when the call is interrupted: it can be answered, and asking again sends the same one.
+func TestTokenOutlivesAnInterruption(t *testing.T) {
+	t.Parallel()
+	var tokens []string
+	ctx, cancel := context.WithCancel(t.Context())
+	tasks := map[string]Task{"AFunctionArn": func(inner context.Context, in []byte) ([]byte, error) {
+		v, _ := decode(in)
+		tokens = append(tokens, v.(map[string]any)["token"].(string))
+		cancel()
+		return nil, nil
+	}}
+	store := &memory{}
+	if _, err := newRunner(t, load(t, asking), tasks, store, Options{}).Start(ctx, "job", nil); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	res, err := newRunner(t, load(t, asking), tasks, store, Options{}).Resume(t.Context(), "job")
+	if err != nil || res.Status != Waiting || len(tokens) != 2 || tokens[0] != tokens[1] || res.Token != tokens[0] {
+		t.Errorf("got %+v, %v, tokens %v", res, err, tokens)
+	}
+}

@@ -1,0 +1,346 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/local"
+	"github.com/lethe-dsr/lethe/internal/seal"
+)
+
+// reading opens a data directory for a command that only looks.
+func (c common) reading(io IO, do func(h *local.House) error) (err error) {
+	h, err := local.Open(c.data, false, local.Options{Now: io.Now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	return do(h)
+}
+
+// listed is a request as it is shown: no identifier, sealed or not.
+type listed struct {
+	ID         string           `json:"id"`
+	Status     ledger.Status    `json:"status"`
+	Channel    string           `json:"channel"`
+	Regulation string           `json:"regulation"`
+	Received   time.Time        `json:"received"`
+	Due        time.Time        `json:"due"`
+	Closed     time.Time        `json:"closed,omitzero"`
+	Job        string           `json:"job,omitempty"`
+	Person     string           `json:"person"`
+	Outcomes   []ledger.Outcome `json:"outcomes,omitempty"`
+}
+
+func list(r ledger.Request) listed {
+	job := r.Job
+	if job == "" {
+		job = r.LastJob
+	}
+	return listed{r.ID, r.Status, r.Channel, r.Regulation, r.Received, r.Due, r.Closed, job, r.Person, nil}
+}
+
+func requestsCommand(io IO) *cobra.Command {
+	var c common
+	var open bool
+	cmd := &cobra.Command{
+		Use:   "requests",
+		Short: "List requests, the most urgent first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.reading(io, func(h *local.House) error {
+				var all []listed
+				err := h.Base.Ledger.Requests(cmd.Context(), func(id string) error {
+					r, err := h.Base.Ledger.Request(cmd.Context(), id)
+					if err == nil && !(open && r.Status.Final()) {
+						all = append(all, list(r))
+					}
+					if errors.Is(err, ledger.ErrNotFound) { // its time of keeping is over
+						return nil
+					}
+					return err
+				})
+				if err != nil {
+					return err
+				}
+				slices.SortFunc(all, func(a, b listed) int {
+					if a.Status.Final() != b.Status.Final() {
+						if a.Status.Final() {
+							return 1
+						}
+						return -1
+					}
+					if n := a.Due.Compare(b.Due); n != 0 {
+						return n
+					}
+					return strings.Compare(a.ID, b.ID)
+				})
+				if c.json {
+					if all == nil {
+						all = []listed{}
+					}
+					return printJSON(io, all)
+				}
+				if len(all) == 0 {
+					fmt.Fprintln(io.Out, "No requests.")
+					return nil
+				}
+				t := newTable(io, "Request", "Status", "Received", "Due", "Job")
+				for _, r := range all {
+					t.AppendRow(table.Row{r.ID, plainStatus(r.Status), day(r.Received), day(r.Due), r.Job})
+				}
+				t.Render()
+				return nil
+			})
+		},
+	}
+	c.addData(cmd)
+	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON document")
+	cmd.Flags().BoolVar(&open, "open", false, "only those that have not ended for good")
+	return cmd
+}
+
+func day(t time.Time) string { return t.Format(time.DateOnly) }
+
+func showCommand(io IO) *cobra.Command {
+	var c common
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one request, or one job with what waits in it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.reading(io, func(h *local.House) error {
+				r, err := h.Base.Ledger.Request(cmd.Context(), args[0])
+				if err == nil {
+					return showRequest(cmd.Context(), io, c, h, r)
+				}
+				if !errors.Is(err, ledger.ErrNotFound) {
+					return err
+				}
+				job, err := h.Base.Ledger.Job(cmd.Context(), args[0])
+				if errors.Is(err, ledger.ErrNotFound) {
+					return usage(fmt.Errorf("there is no request and no job %s in %s", args[0], c.data))
+				}
+				if err != nil {
+					return err
+				}
+				return showJob(cmd.Context(), io, c, h, job)
+			})
+		},
+	}
+	c.addData(cmd)
+	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON document")
+	cmd.Flags().BoolVar(&c.reveal, "reveal", false, "show object names also in files, pipes and JSON")
+	return cmd
+}
+
+func showRequest(ctx context.Context, io IO, c common, h *local.House, r ledger.Request) error {
+	outcomes, err := h.Base.Ledger.Outcomes(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	l := list(r)
+	l.Outcomes = outcomes
+	if c.json {
+		return printJSON(io, l)
+	}
+	fmt.Fprintf(io.Out, "Request   %s\nStatus    %s\nReceived  %s by %s, due %s (%s)\n", r.ID, plainStatus(r.Status), day(r.Received), r.Channel, day(r.Due), strings.ToUpper(r.Regulation))
+	fmt.Fprintf(io.Out, "Person    digest %s; identifiers %s\n", r.Person, map[bool]string{true: "sealed until the request ends", false: "destroyed"}[r.Subject != nil])
+	if l.Job != "" {
+		fmt.Fprintf(io.Out, "Job       %s\n", l.Job)
+	}
+	rows := make([]outcome, len(outcomes))
+	for n, o := range outcomes {
+		rows[n] = outcome{r.ID, r.Status, o}
+	}
+	showOutcomes(io, rows)
+	for _, o := range outcomes {
+		for _, token := range o.Tokens {
+			fmt.Fprintf(io.Out, "%s's transaction token: %s\n", o.Target, clean(token))
+		}
+	}
+	return nil
+}
+
+func showJob(ctx context.Context, io IO, c common, h *local.House, job ledger.Job) error {
+	plan, err := erase.LoadPlan(ctx, h.Base, job.ID, c.names(io))
+	if err != nil {
+		return err
+	}
+	requests := map[string]ledger.Status{}
+	err = h.Base.Ledger.Members(ctx, job.ID, func(id string, m ledger.Member) error {
+		requests[id] = m.Status
+		if m.Status != "" {
+			return nil
+		}
+		r, err := h.Base.Ledger.Request(ctx, id)
+		requests[id] = r.Status
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.json {
+		out := struct {
+			Job      string                   `json:"job"`
+			Mode     string                   `json:"mode"`
+			Opened   time.Time                `json:"opened"`
+			Closed   time.Time                `json:"closed,omitzero"`
+			Searches int                      `json:"searches"`
+			Requests map[string]ledger.Status `json:"requests"`
+			Plan     *erase.Plan              `json:"plan,omitempty"`
+		}{job.ID, job.Mode, job.Opened, job.Closed, job.Pass, requests, nil}
+		if job.Plan != "" {
+			out.Plan = &plan
+		}
+		return printJSON(io, out)
+	}
+	state := "open"
+	switch {
+	case !job.Closed.IsZero():
+		state = "closed " + job.Closed.Format(time.RFC3339)
+	case job.Plan != "":
+		state = "waits for approval"
+	}
+	fmt.Fprintf(io.Out, "Job       %s\nMode      %s\nOpened    %s\nState     %s\nSearches  %d\n", job.ID, job.Mode, job.Opened.Format(time.RFC3339), state, job.Pass)
+	for _, a := range job.Approvals {
+		word := "Approved"
+		if !a.Approved {
+			word = "Rejected"
+		}
+		fmt.Fprintf(io.Out, "%s  by %s at %s, plan %s\n", word, clean(a.By), a.At.Format(time.RFC3339), a.Plan)
+	}
+	fmt.Fprintln(io.Out)
+	t := newTable(io, "Request", "Status")
+	for _, id := range sortedIDs(requests) {
+		t.AppendRow(table.Row{id, plainStatus(requests[id])})
+	}
+	t.Render()
+	if job.Plan != "" {
+		showPlan(io, plan)
+	}
+	return nil
+}
+
+func sortedIDs(m map[string]ledger.Status) []string {
+	var ids []string
+	for id := range m {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func certificateCommand(io IO) *cobra.Command {
+	var c common
+	var out string
+	cmd := &cobra.Command{
+		Use:   "certificate REQUEST",
+		Short: "Print the signed certificate of a request",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.reading(io, func(h *local.House) error {
+				jws, err := h.Base.Ledger.Certificate(cmd.Context(), args[0])
+				if errors.Is(err, ledger.ErrNotFound) {
+					return usage(fmt.Errorf("there is no certificate of a request %s in %s; a request gets one when its job ends", args[0], c.data))
+				}
+				if err != nil {
+					return err
+				}
+				if out == "" {
+					_, err = fmt.Fprintln(io.Out, jws)
+					return err
+				}
+				if err := os.WriteFile(out, []byte(jws+"\n"), 0o600); err != nil {
+					return err
+				}
+				keys := strings.TrimSuffix(out, ".jws") + ".jwks.json"
+				if err := os.WriteFile(keys, h.Key.PublicSet(), 0o600); err != nil {
+					return err
+				}
+				fmt.Fprintf(io.Out, "%s  the certificate\n%s  the public key to check it with\n", out, keys)
+				return nil
+			})
+		},
+	}
+	c.addData(cmd)
+	cmd.Flags().StringVar(&out, "out", "", "write it to `FILE`, and the public key beside it")
+	return cmd
+}
+
+func verifyCommand(io IO) *cobra.Command {
+	var c common
+	var keys string
+	cmd := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Check a certificate offline, against the issuer's public key",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := os.ReadFile(args[0])
+			if err != nil {
+				return usage(err)
+			}
+			var trusted []byte
+			if keys != "" {
+				if trusted, err = os.ReadFile(keys); err != nil {
+					return usage(err)
+				}
+			} else if err := c.reading(io, func(h *local.House) error { trusted = h.Key.PublicSet(); return nil }); err != nil {
+				return fmt.Errorf("%w; or give the issuer's public key with --key FILE", err)
+			}
+			payload, kid, err := seal.Verify(strings.TrimSpace(string(text)), trusted)
+			if err != nil {
+				return fmt.Errorf("%s is NOT valid: %w", args[0], err)
+			}
+			var cert erase.Certificate
+			if err := json.Unmarshal(payload, &cert); err != nil {
+				return fmt.Errorf("%s is signed, but it is no certificate of erasure", args[0])
+			}
+			if c.json {
+				return printJSON(io, struct {
+					Key         string            `json:"key"`
+					Certificate erase.Certificate `json:"certificate"`
+				}{kid, cert})
+			}
+			showCertificate(io, cert, kid)
+			return nil
+		},
+	}
+	c.addData(cmd)
+	cmd.Flags().StringVar(&keys, "key", "", "`FILE` with the issuer's public keys (JWKS); default: the key of the data directory")
+	cmd.Flags().BoolVar(&c.json, "json", false, "print what the certificate says as JSON")
+	return cmd
+}
+
+// showCertificate prints what a checked certificate says.
+func showCertificate(io IO, c erase.Certificate, kid string) {
+	r := c.Request
+	fmt.Fprintf(io.Out, "Valid: signed by key %s\n\n", kid)
+	fmt.Fprintf(io.Out, "Controller  %s\nRequest     %s: %s\nReceived    %s, due %s, completed %s (%s)\nPerson      digest %s\n",
+		clean(c.Controller), r.ID, plainStatus(r.Status), day(r.Received), day(r.Due), r.Completed.Format(time.RFC3339), strings.ToUpper(r.Regulation), c.Person.Digest)
+	for _, a := range c.Approvals {
+		fmt.Fprintf(io.Out, "Approved    by %s at %s, plan %.12s…\n", clean(a.By), a.At.Format(time.RFC3339), a.Plan)
+	}
+	var rows []outcome
+	for _, t := range c.Scope {
+		for _, o := range t.Areas {
+			rows = append(rows, outcome{r.ID, r.Status, o})
+		}
+	}
+	showOutcomes(io, rows)
+	for _, o := range c.OutOfScope {
+		fmt.Fprintf(io.Out, "Not in scope: %s (%s)\n", o.Target, o.Why)
+	}
+	fmt.Fprintf(io.Out, "Issued %s by %s, kept until %s\n", c.Issued.Format(time.RFC3339), c.Software, day(c.KeptUntil))
+}

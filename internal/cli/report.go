@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/local"
+)
+
+// document is what --json prints.
+type document struct {
+	Job      string         `json:"job"`
+	Jobs     []string       `json:"jobs,omitempty"` // when the command also took up interrupted ones
+	Mode     config.Mode    `json:"mode"`
+	Requests map[string]int `json:"requests"`
+	Outcomes []outcome      `json:"outcomes,omitzero"`
+	Plan     *erase.Plan    `json:"plan,omitempty"`
+}
+
+// outcome is one request's outcome in one target and area.
+type outcome struct {
+	Request string        `json:"request"`
+	Status  ledger.Status `json:"status"`
+	ledger.Outcome
+}
+
+func printJSON(io IO, v any) error {
+	e := json.NewEncoder(io.Out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// showPreview prints a preview's plan.
+func showPreview(io IO, c common, run local.Run) error {
+	counts := map[string]int{"to_erase": 0, "nothing_found": 0}
+	for _, entries := range run.Plan.Requests {
+		switch {
+		case entries > 0:
+			counts["to_erase"]++
+		case len(run.Plan.Failed) > 0:
+			counts["failed"]++ // nothing was found, but not everything was searched
+		default:
+			counts["nothing_found"]++
+		}
+	}
+	if !c.names(io) {
+		for n := range run.Plan.Entries {
+			run.Plan.Entries[n].Name = ""
+		}
+	}
+	if c.json {
+		if err := printJSON(io, document{Job: run.Job, Mode: run.Mode, Requests: counts, Plan: &run.Plan}); err != nil {
+			return err
+		}
+	} else {
+		showPlan(io, run.Plan)
+		fmt.Fprintf(io.Out, "\n%s: %d to erase, %d not found anywhere", count(len(run.Plan.Requests), "person"), counts["to_erase"], counts["nothing_found"])
+		if counts["failed"] > 0 {
+			fmt.Fprintf(io.Out, ", %d not known, because not everything could be searched", counts["failed"])
+		}
+		fmt.Fprintln(io.Out, ". Nothing was deleted.")
+	}
+	if len(run.Plan.Failed) > 0 {
+		return exit{code: NotAllErased}
+	}
+	return nil
+}
+
+// report prints what became of a run's requests, and gives the exit code as an error.
+func report(ctx context.Context, io IO, c common, h *local.House, run local.Run) error {
+	doc := document{Job: run.Job, Mode: run.Mode, Requests: map[string]int{}, Outcomes: []outcome{}}
+	for _, s := range []ledger.Status{ledger.Erased, ledger.NothingFound, ledger.Partial, ledger.Failed} {
+		doc.Requests[string(s)] = 0
+	}
+	if len(run.Jobs) > 1 {
+		doc.Jobs = run.Jobs
+	}
+	var requests []ledger.Request
+	for _, id := range unique(run.Requests) {
+		r, err := h.Base.Ledger.Request(ctx, id)
+		if err != nil {
+			return err
+		}
+		requests = append(requests, r)
+		doc.Requests[string(r.Status)]++
+		outcomes, err := h.Base.Ledger.Outcomes(ctx, id)
+		if err != nil {
+			return err
+		}
+		if r.Status == ledger.InReview || r.Status == ledger.Running || r.Status == ledger.Pending {
+			continue // an earlier job's outcomes, if any
+		}
+		for _, o := range outcomes {
+			doc.Outcomes = append(doc.Outcomes, outcome{r.ID, r.Status, o})
+		}
+	}
+	code := Done
+	if doc.Requests[string(ledger.InReview)] > 0 {
+		code = WaitsApproval
+	}
+	if doc.Requests[string(ledger.Partial)]+doc.Requests[string(ledger.Failed)]+doc.Requests[string(ledger.Abandoned)] > 0 {
+		code = NotAllErased
+	}
+	if doc.Requests[string(ledger.InReview)] > 0 {
+		plan, err := erase.LoadPlan(ctx, h.Base, run.Job, c.names(io))
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		doc.Plan = &plan
+	}
+	if c.json {
+		if err := printJSON(io, doc); err != nil {
+			return err
+		}
+	} else {
+		if len(requests) == 0 {
+			fmt.Fprintln(io.Out, "No request is open; there is nothing to do.")
+		}
+		showOutcomes(io, doc.Outcomes)
+		if doc.Plan != nil {
+			showPlan(io, *doc.Plan)
+			fmt.Fprintf(io.Out, "\nThis waits for approval. To delete it, and nothing else:\n  lethe approve %s --plan %s --config %s%s\n", run.Job, doc.Plan.Hash, c.config, dataFlag(c))
+		}
+		if len(requests) > 0 {
+			fmt.Fprintf(io.Out, "\n%s: %s\n", count(len(requests), "person"), summary(doc.Requests))
+		}
+	}
+	if code == Done {
+		return nil
+	}
+	return exit{code: code}
+}
+
+func dataFlag(c common) string {
+	if c.data == "lethe-data" {
+		return ""
+	}
+	return " --data " + c.data
+}
+
+// summary lists the statuses that occur, the good ones first.
+func summary(counts map[string]int) string {
+	var parts []string
+	for _, s := range []ledger.Status{ledger.Erased, ledger.NothingFound, ledger.InReview, ledger.Partial, ledger.Failed, ledger.Pending, ledger.Running, ledger.Abandoned} {
+		if n := counts[string(s)]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, plainStatus(s)))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func plainStatus(s ledger.Status) string { return strings.ReplaceAll(string(s), "_", " ") }
+
+func unique(ids []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		was := seen[id]
+		seen[id] = true
+		return was
+	})
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if what == "person" {
+		return fmt.Sprintf("%d people", n)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,101 @@
+package erase
+
+import (
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// CertificateType is the typ of a certificate's JWS header.
+const CertificateType = "lethe-erasure-certificate+jws"
+
+// Certificate is the evidence of one erasure. It holds digests and counts and no identifier.
+type Certificate struct {
+	ID            string            `json:"id"`
+	Version       int               `json:"version"`
+	Issuer        string            `json:"issuer"`
+	Controller    string            `json:"controller"`
+	Request       CertifiedRequest  `json:"request"`
+	Person        CertifiedPerson   `json:"person"`
+	Scope         []CertifiedTarget `json:"scope"`
+	OutOfScope    []OutOfScope      `json:"out_of_scope"`
+	Verification  string            `json:"verification"`
+	Recipients    []string          `json:"recipients_told"` // GDPR art. 19
+	Remains       []string          `json:"remains"`
+	Approvals     []ledger.Approval `json:"approvals"`
+	Software      string            `json:"software"`
+	Configuration string            `json:"configuration_sha256"`
+	Issued        time.Time         `json:"issued"`
+	KeptUntil     time.Time         `json:"kept_until"`
+	HowToCheck    string            `json:"how_to_check"`
+}
+
+// CertifiedRequest is the request in a certificate.
+type CertifiedRequest struct {
+	ID         string        `json:"id"`
+	Job        string        `json:"job"`
+	Status     ledger.Status `json:"status"`
+	Channel    string        `json:"channel"`
+	Regulation string        `json:"regulation"`
+	Received   time.Time     `json:"received"`
+	Due        time.Time     `json:"due"`
+	Completed  time.Time     `json:"completed"`
+}
+
+// CertifiedPerson stands for the person.
+type CertifiedPerson struct {
+	Digest   string `json:"digest"`
+	Scheme   string `json:"scheme"`
+	Verified string `json:"verified"` // how the identity was verified
+}
+
+// CertifiedTarget is one target in a certificate.
+type CertifiedTarget struct {
+	Target string           `json:"target"`
+	App    string           `json:"app,omitempty"`
+	Areas  []ledger.Outcome `json:"areas"`
+}
+
+// OutOfScope is a target where there was nothing to order by.
+type OutOfScope struct {
+	Target string `json:"target"`
+	Why    string `json:"why"`
+}
+
+// DigestScheme names how the person's digest is made.
+const DigestScheme = "HMAC-SHA-256 over the sorted identifiers, truncated to 128 bits, key held by the controller"
+
+func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Outcome, version string) Certificate {
+	c := Certificate{
+		ID: r.ID + "/" + job.ID, Version: 1, Issuer: "lethe", Controller: b.Config.Controller,
+		Request: CertifiedRequest{
+			ID: r.ID, Job: job.ID, Status: r.Status, Channel: r.Channel, Regulation: r.Regulation,
+			Received: r.Received, Due: r.Due, Completed: r.Closed,
+		},
+		Person:     CertifiedPerson{Digest: r.Person, Scheme: DigestScheme, Verified: "by the operator who filed the request (" + r.Channel + ")"},
+		OutOfScope: []OutOfScope{}, Recipients: []string{}, Approvals: append([]ledger.Approval{}, job.Approvals...),
+		Verification: "verified_absent: deleted, then searched again by a new export or list, and gone. accepted: the provider took the order and offers no way to look.",
+		Remains:      []string{"back-ups of the providers, under their own terms", "this certificate, the outcomes and keyed digests"},
+		Software:     version, Configuration: b.Config.Hash(), Issued: b.Now(), KeptUntil: r.Closed.Add(ledger.Retention),
+		HowToCheck: "compact JWS, ES256; `lethe verify FILE` checks it offline against the issuer's public key",
+	}
+	for _, o := range outcomes {
+		if o.Reason == NoIdentifier {
+			c.OutOfScope = append(c.OutOfScope, OutOfScope{o.Target, o.Reason})
+			continue
+		}
+		last := len(c.Scope) - 1
+		if last < 0 || c.Scope[last].Target != o.Target {
+			t, _ := b.Config.Target(o.Target)
+			app := t.App
+			if t.Owner != "" {
+				app = t.Owner + "/" + t.App
+			}
+			c.Scope = append(c.Scope, CertifiedTarget{Target: o.Target, App: app})
+			last++
+			c.Recipients = append(c.Recipients, o.Provider+" ("+o.Target+")")
+		}
+		c.Scope[last].Areas = append(c.Scope[last].Areas, o)
+	}
+	return c
+}

@@ -1,0 +1,170 @@
+package erase
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// CloseJobIn is CloseJob's input.
+type CloseJobIn struct {
+	Job   string `json:"job"`
+	Pass  int    `json:"pass"`
+	Final bool   `json:"final"` // false: only the requests with nothing waiting
+}
+
+// CloseJobOut is CloseJob's answer. Left says how the world was left: erased, nothing_found, partial, failed or previewed.
+type CloseJobOut struct {
+	Done   bool   `json:"done"`
+	Left   string `json:"left"`
+	Report Report `json:"report"`
+}
+
+// Signer signs certificates as compact JWS.
+type Signer interface {
+	Sign(ctx context.Context, payload []byte, typ string) (string, error)
+}
+
+const closeTogether = 200 // requests closed before the step looks at its time
+
+// CloseJob writes outcomes, status and certificate of a slice of the job's requests, and destroys the identifiers of
+// those that ended for good; at the end it destroys what the job found. A preview leaves no request behind.
+func CloseJob(b Base, signer Signer, version string) func(context.Context, CloseJobIn) (CloseJobOut, error) {
+	return func(ctx context.Context, in CloseJobIn) (CloseJobOut, error) {
+		more := timeLeft(ctx)
+		job, err := b.Ledger.Job(ctx, in.Job)
+		if errors.Is(err, ledger.ErrNotFound) { // a preview that was closed before: nothing of it is left
+			return previewed(in.Job), nil
+		}
+		if err != nil {
+			return CloseJobOut{}, err
+		}
+		all, err := b.allFindings(ctx, job)
+		if err != nil {
+			return CloseJobOut{}, err
+		}
+		byRequest := map[string]map[[2]string][]*ledger.Finding{}
+		for _, f := range all {
+			for id := range f.Requests {
+				if byRequest[id] == nil {
+					byRequest[id] = map[[2]string][]*ledger.Finding{}
+				}
+				k := [2]string{f.Target, f.Area}
+				byRequest[id][k] = append(byRequest[id][k], f)
+			}
+		}
+		lanes, err := b.Ledger.Lanes(ctx, in.Job)
+		if err != nil {
+			return CloseJobOut{}, err
+		}
+		troubles, err := b.Ledger.Troubles(ctx, in.Job)
+		if err != nil {
+			return CloseJobOut{}, err
+		}
+		var open []ledger.Request
+		err = b.Ledger.RequestsOf(ctx, in.Job, func(r ledger.Request) error {
+			if in.Final || !waits(byRequest[r.ID]) {
+				open = append(open, r)
+			}
+			return nil
+		})
+		if err != nil {
+			return CloseJobOut{}, err
+		}
+		if job.Mode == string(config.Preview) {
+			return b.closePreview(ctx, in, open)
+		}
+		for first := true; len(open) > 0 && (first || more()); first = false {
+			chunk := open[:min(closeTogether, len(open))]
+			open = open[len(chunk):]
+			closings := make([]ledger.Closing, len(chunk))
+			for n, r := range chunk {
+				r.Closed = b.Now()
+				outcomes := b.outcomes(job, r.ID, byRequest[r.ID], lanes, troubles)
+				r.Status = statusOf(outcomes)
+				payload, err := json.Marshal(b.certificate(job, r, outcomes, version))
+				if err != nil {
+					return CloseJobOut{}, err
+				}
+				signed, err := signer.Sign(ctx, payload, CertificateType)
+				if err != nil {
+					return CloseJobOut{}, err
+				}
+				closings[n] = ledger.Closing{Request: r, Outcomes: outcomes, Certificate: signed}
+			}
+			if err := b.Ledger.CloseRequests(ctx, in.Job, closings); err != nil {
+				return CloseJobOut{}, err
+			}
+		}
+		out := CloseJobOut{Done: len(open) == 0}
+		if !out.Done || !in.Final {
+			return out, nil
+		}
+		if out.Report, err = b.report(ctx, in.Job); err != nil {
+			return out, err
+		}
+		out.Left = left(out.Report.Requests)
+		return out, b.Ledger.EndJob(ctx, in.Job, b.Now())
+	}
+}
+
+// waits tells whether something of a request waits for a person.
+func waits(found map[[2]string][]*ledger.Finding) bool {
+	for _, fs := range found {
+		for _, f := range fs {
+			if f.Held {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (b Base) closePreview(ctx context.Context, in CloseJobIn, open []ledger.Request) (CloseJobOut, error) {
+	for _, r := range open {
+		if !r.Preview { // a request that was given to a preview by its id goes on as it was
+			if _, err := b.Ledger.ChangeRequest(ctx, r.ID, func(r *ledger.Request) error {
+				r.Job, r.Status, r.Attempts = "", ledger.Pending, r.Attempts-1
+				return nil
+			}); err != nil {
+				return CloseJobOut{}, err
+			}
+			continue
+		}
+		if err := b.Ledger.Destroy(ctx, r); err != nil {
+			return CloseJobOut{}, err
+		}
+	}
+	return previewed(in.Job), b.Ledger.EndJob(ctx, in.Job, b.Now())
+}
+
+func previewed(job string) CloseJobOut {
+	return CloseJobOut{Done: true, Left: "previewed", Report: Report{Job: job, Requests: map[ledger.Status]int{}}}
+}
+
+// report counts the job's requests by how they were closed.
+func (b Base) report(ctx context.Context, job string) (Report, error) {
+	r := Report{Job: job, Requests: map[ledger.Status]int{ledger.Erased: 0, ledger.NothingFound: 0, ledger.Partial: 0, ledger.Failed: 0}}
+	err := b.Ledger.Members(ctx, job, func(_ string, m ledger.Member) error {
+		if m.Status != "" {
+			r.Requests[m.Status]++
+		}
+		return nil
+	})
+	return r, err
+}
+
+func left(n map[ledger.Status]int) string {
+	switch {
+	case n[ledger.Partial] > 0, n[ledger.Failed] > 0 && n[ledger.Erased]+n[ledger.NothingFound] > 0:
+		return "partial"
+	case n[ledger.Failed] > 0:
+		return "failed"
+	case n[ledger.Erased] > 0:
+		return "erased"
+	}
+	return "nothing_found"
+}

@@ -1,0 +1,83 @@
+package erase
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// InstallDeleter deletes one device by its install id, as the provider wrote it; already tells that it was gone.
+type InstallDeleter interface {
+	DeleteInstall(ctx context.Context, installID string) (already bool, err error)
+}
+
+// DeleteInstall deletes a slice of the cleared devices of a target, one call each.
+func DeleteInstall(b Base, at func(target string) (InstallDeleter, error)) func(context.Context, On) (Slice, error) {
+	return func(ctx context.Context, in On) (Slice, error) {
+		d, err := at(in.Target)
+		if err != nil {
+			return Slice{}, err
+		}
+		return b.forget(ctx, in, Devices, 1, func(ctx context.Context, ids []string) (map[string]bool, error) {
+			already, err := d.DeleteInstall(ctx, ids[0])
+			return map[string]bool{ids[0]: already}, err
+		})
+	}
+}
+
+// forget deletes the cleared findings of an area, size of them to a call of del, and writes down what went. del answers
+// which ids were gone already. A finding that its provider refuses to delete (Refused) keeps that fault and does not
+// stop the others; any other fault ends the step.
+func (b Base) forget(ctx context.Context, in On, area string, size int, del func(ctx context.Context, ids []string) (map[string]bool, error)) (Slice, error) {
+	more := timeLeft(ctx)
+	if err := b.closed(ctx, in, area, true); err != nil {
+		return Slice{}, err
+	}
+	todo, err := b.cleared(ctx, in, area)
+	if err != nil {
+		return Slice{}, err
+	}
+	total := len(todo)
+	for first := true; len(todo) > 0 && (first || more()); first = false {
+		batch := todo[:min(size, len(todo))]
+		todo = todo[len(batch):]
+		ids := make([]string, len(batch))
+		for n, f := range batch {
+			o, err := b.openObject(ctx, in.Job, f)
+			if err != nil {
+				return Slice{}, err
+			}
+			ids[n] = o.ID
+		}
+		already, err := del(ctx, ids)
+		name := fault.NameOf(err)
+		if err != nil && name != fault.Refused {
+			return Slice{}, fmt.Errorf("%s: %w", in.Target, err)
+		}
+		for n := range batch {
+			batch[n].InPass, batch[n].Fault = in.Pass, string(name)
+			if err == nil {
+				batch[n].Deleted, batch[n].Already = b.Now(), already[ids[n]]
+			}
+		}
+		if err := b.Ledger.SetFindings(ctx, in.Job, batch); err != nil {
+			return Slice{}, err
+		}
+		b.Report(Event{Target: in.Target, Area: area, Doing: "deleting", Pass: in.Pass, Done: int64(total - len(todo)), Total: int64(total), End: len(todo) == 0})
+	}
+	return Slice{Done: len(todo) == 0}, nil
+}
+
+// cleared lists the findings that the review cleared in this pass and that were not worked on yet.
+func (b Base) cleared(ctx context.Context, in On, area string) ([]ledger.Finding, error) {
+	var out []ledger.Finding
+	err := b.Ledger.Findings(ctx, in.Job, in.Target, area, func(f ledger.Finding) error {
+		if f.Cleared == in.Pass && f.InPass != in.Pass {
+			out = append(out, f)
+		}
+		return nil
+	})
+	return out, err
+}

@@ -1,0 +1,272 @@
+package erase
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/appcenter"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// Exporter starts device exports and tells how far they are. StartExport costs quota: when it fails without a clear
+// answer, an export may have been started.
+type Exporter interface {
+	StartExport(ctx context.Context, containerSAS string) (exportID string, err error)
+	ExportStatus(ctx context.Context, exportID string) (appcenter.ExportStatus, error)
+}
+
+// Container is where exports are written. Deleting a blob that is gone succeeds.
+type Container interface {
+	ID() string
+	List(ctx context.Context, max int) ([]appcenter.Blob, error)
+	Kind(ctx context.Context, b appcenter.Blob) (appcenter.Kind, error)
+	Open(ctx context.Context, b appcenter.Blob, k appcenter.Kind, offset int64) (io.ReadCloser, error)
+	Delete(ctx context.Context, name string) error
+}
+
+const (
+	exportTime = 2 * time.Hour   // an export that takes longer is given up
+	busyTime   = 4 * time.Hour   // so is waiting for another job's export in the same container
+	maxBefore  = 5_000           // blobs that may lie in the container before: their digests are one ledger item
+	maxBlobs   = 20_000          // blobs of one export
+	workers    = 16              // shards of a large export
+	pieceSize  = int64(64 << 20) // bytes of a plain blob that one worker takes at a time
+)
+
+// ExportDevicesOut is ExportDevices' answer.
+type ExportDevicesOut struct {
+	Done        bool  `json:"done"`
+	WaitSeconds int   `json:"wait_seconds,omitempty"` // before looking again
+	Shards      []int `json:"shards,omitempty"`
+}
+
+// piece is a range of one blob; what is sealed in the ledger.
+type piece struct {
+	Blob       appcenter.Blob `json:"blob"`
+	Kind       appcenter.Kind `json:"kind"`
+	Start, End int64
+}
+
+// ExportDevices starts a target's device export for a pass, or looks how far it is; when it is complete it cuts the
+// blobs that appeared into pieces and answers the shards. alive tells whether a job is being worked on now: the
+// container of a job that is not is taken over, and what its export left is deleted.
+func ExportDevices(b Base, at func(target string) (Exporter, Container, error), alive func(ctx context.Context, job string) bool) func(context.Context, On) (ExportDevicesOut, error) {
+	return func(ctx context.Context, in On) (ExportDevicesOut, error) {
+		var out ExportDevicesOut
+		if err := b.closed(ctx, in, Devices, false); err != nil {
+			return out, err
+		}
+		t, err := b.target(in.Target)
+		if err != nil {
+			return out, err
+		}
+		exporter, container, err := at(in.Target)
+		if err != nil {
+			return out, err
+		}
+		e, err := b.Ledger.Export(ctx, in.Job, in.Target)
+		if err != nil {
+			return out, err
+		}
+		lease, err := b.lease(ctx, in, container, alive)
+		if err != nil {
+			return out, err
+		}
+		if lease == nil { // another job's export runs there
+			return b.waitForContainer(ctx, in, e)
+		}
+		if e.Pass == in.Pass && e.Ready {
+			return ExportDevicesOut{Done: true, Shards: shards(e.Pieces)}, nil
+		}
+		if e.Pass != in.Pass || e.ID == "" {
+			// Counted before the call, so that an export nobody heard of is counted too.
+			e, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
+				if e.Pass != in.Pass {
+					*e = ledger.Export{Pass: in.Pass, Retried: e.Retried}
+				}
+				e.Starts++
+			})
+			if err != nil {
+				return out, err
+			}
+			if err := b.Ledger.ClearTroubles(ctx, in.Job, in.Target, Devices); err != nil {
+				return out, err
+			}
+			id, err := exporter.StartExport(ctx, t.ExportContainer.Reveal())
+			if err != nil {
+				return out, err
+			}
+			e, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
+				e.ID, e.Started, e.Polls = id, b.Now(), 0
+			})
+			if err != nil {
+				return out, err
+			}
+			b.Report(Event{Target: in.Target, Area: Devices, Doing: "exporting", Pass: in.Pass})
+		}
+		status, err := exporter.ExportStatus(ctx, e.ID)
+		if err != nil {
+			return out, err
+		}
+		switch status {
+		case appcenter.ExportCompleted:
+			n, err := b.cut(ctx, in, container, *lease)
+			if err != nil {
+				return out, err
+			}
+			_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Ready, e.Pieces = true, n })
+			return ExportDevicesOut{Done: true, Shards: shards(n)}, err
+		case appcenter.ExportFailed:
+			if e.Retried {
+				return out, fault.New(fault.ExportFailed, "%s: the provider reported the device export as failed, twice; try again later", in.Target)
+			}
+			_, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Retried, e.ID = true, "" })
+			return ExportDevicesOut{WaitSeconds: 5}, err
+		}
+		if b.Now().Sub(e.Started) > exportTime {
+			return out, fault.New(fault.ExportTimeout, "%s: the device export did not complete in %s; try again later", in.Target, exportTime)
+		}
+		_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Polls++ })
+		return ExportDevicesOut{WaitSeconds: pollWait(e.Polls)}, err
+	}
+}
+
+// pollWait grows from a second to a minute, so that small exports are seen at once and large ones cost few calls.
+func pollWait(polls int) int { return min(1<<min(polls, 6), 60) }
+
+func shards(pieces int) []int {
+	out := make([]int, min(pieces, workers))
+	for n := range out {
+		out[n] = n
+	}
+	return out
+}
+
+// lease takes the container for this job's export, and notes what lies in it. It is nil while a job at work holds it.
+func (b Base) lease(ctx context.Context, in On, c Container, alive func(context.Context, string) bool) (*ledger.Lease, error) {
+	key := b.Seal.Digest("container", c.ID())
+	held, err := b.Ledger.Lease(ctx, key)
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return nil, err
+	}
+	mine := held.Job == in.Job && held.Target == in.Target
+	switch {
+	case mine:
+		return &held, nil
+	case held.Job == in.Job, held.Job != "" && alive(ctx, held.Job):
+		return nil, nil
+	}
+	to := ledger.Lease{Job: in.Job, Target: in.Target, Before: held.Before}
+	if held.Job != "" {
+		// Its job died: what appeared since is its export, full of everybody's data, and nobody else would delete it.
+		if err := b.removeNew(ctx, c, held); err != nil {
+			return nil, err
+		}
+	}
+	blobs, err := c.List(ctx, maxBefore)
+	if err != nil {
+		return nil, err
+	}
+	to.Before = make([]string, len(blobs))
+	for n, blob := range blobs {
+		to.Before[n] = b.Seal.Digest("blob", blob.Name)
+	}
+	if err := b.Ledger.TakeLease(ctx, key, held, to); errors.Is(err, ledger.ErrConflict) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	// Whatever this job knew of an export in this container is void: another job may have removed it.
+	_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
+		*e = ledger.Export{Retried: e.Retried}
+	})
+	return &to, err
+}
+
+func (b Base) waitForContainer(ctx context.Context, in On, e ledger.Export) (ExportDevicesOut, error) {
+	if e.Started.IsZero() {
+		_, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Started = b.Now() })
+		return ExportDevicesOut{WaitSeconds: 1}, err
+	}
+	if b.Now().Sub(e.Started) > busyTime {
+		return ExportDevicesOut{}, fault.New(fault.ContainerBusy, "%s: another export has held the container for %s; give each target its own container", in.Target, busyTime)
+	}
+	e, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Polls++ })
+	return ExportDevicesOut{WaitSeconds: pollWait(e.Polls)}, err
+}
+
+// new lists the blobs that appeared since the lease was taken.
+func (b Base) newBlobs(ctx context.Context, c Container, l ledger.Lease) ([]appcenter.Blob, error) {
+	blobs, err := c.List(ctx, maxBefore+maxBlobs)
+	return slices.DeleteFunc(blobs, func(blob appcenter.Blob) bool {
+		return slices.Contains(l.Before, b.Seal.Digest("blob", blob.Name))
+	}), err
+}
+
+// cut divides the export's blobs into pieces: ranges of plain blobs, gzip blobs whole because they cannot be entered in
+// the middle. Empty blobs give none.
+func (b Base) cut(ctx context.Context, in On, c Container, l ledger.Lease) (int, error) {
+	blobs, err := b.newBlobs(ctx, c, l)
+	if err != nil {
+		return 0, err
+	}
+	if len(blobs) == 0 && !b.emptied(ctx, in) {
+		return 0, fault.New(fault.ExportUnreadable, "%s: the provider calls the export complete, but it wrote no file; check the container's permissions and try again", in.Target)
+	}
+	var sealed [][]byte
+	for _, blob := range blobs {
+		kind, err := c.Kind(ctx, blob)
+		if err != nil {
+			return 0, err
+		}
+		if kind == appcenter.Empty {
+			continue
+		}
+		step := pieceSize
+		if kind == appcenter.Gzip {
+			step = blob.Size
+		}
+		for start := int64(0); start < blob.Size; start += step {
+			p := piece{blob, kind, start, start + step}
+			if p.End >= blob.Size {
+				p.End = 0 // to the end
+			}
+			plain, err := json.Marshal(p)
+			if err != nil {
+				return 0, err
+			}
+			s, err := b.Seal.Seal(ctx, "job/"+in.Job, plain)
+			if err != nil {
+				return 0, err
+			}
+			sealed = append(sealed, s)
+		}
+	}
+	return len(sealed), b.Ledger.SetPieces(ctx, in.Job, in.Target, in.Pass, sealed)
+}
+
+// emptied tells whether an export without any file can be true: an earlier one of this job saw devices, and all of them
+// were deleted since.
+func (b Base) emptied(ctx context.Context, in On) bool {
+	lanes, err := b.Ledger.Lanes(ctx, in.Job)
+	seen := lanes[[2]string{in.Target, Devices}].Seen
+	if err != nil || seen == 0 {
+		return false
+	}
+	err = b.Ledger.Findings(ctx, in.Job, in.Target, Devices, func(f ledger.Finding) error {
+		if !f.Deleted.IsZero() {
+			seen--
+		}
+		return nil
+	})
+	return err == nil && seen <= 0
+}
+
+// shardName is the cursor of one shard's matching.
+func shardName(target string, shard int) string { return fmt.Sprintf("shard/%s/%02d", target, shard) }

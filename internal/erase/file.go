@@ -1,0 +1,64 @@
+package erase
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/subject"
+)
+
+// maxIdentifiers of one person: each is an index entry, and a request is filed in one write.
+const maxIdentifiers = 60
+
+// Filing is what became of people who were filed.
+type Filing struct {
+	Requests []string // ids, one for each person, in their order
+	Joined   int      // how many joined a request that was open already
+}
+
+// File turns people into requests, their identifiers sealed. Somebody with an open request that knows all the given
+// identifiers joins it. preview marks requests that must not outlive their job.
+func File(ctx context.Context, b Base, channel string, preview bool, people []subject.Subject) (Filing, error) {
+	var out Filing
+	var fresh []ledger.Request
+	filed := map[string]string{}
+	for _, s := range people {
+		s = s.Canonical()
+		if len(s.Identifiers) == 0 || len(s.Identifiers) > maxIdentifiers {
+			return out, fault.New(fault.BadInput, "a person has %d identifiers; 1 to %d can be worked on", len(s.Identifiers), maxIdentifiers)
+		}
+		keys := make([]string, len(s.Identifiers))
+		for n, id := range s.Identifiers {
+			keys[n] = b.Seal.Digest("identifier", id.Key())
+		}
+		person := b.Seal.Digest("person", string(s.Encode()))
+		if id, ok := filed[person]; ok {
+			out.Requests = append(out.Requests, id)
+			continue
+		}
+		if !preview {
+			r, err := b.Ledger.OpenFor(ctx, keys)
+			if err == nil {
+				out.Requests, out.Joined = append(out.Requests, r.ID), out.Joined+1
+				continue
+			}
+			if !errors.Is(err, ledger.ErrNotFound) {
+				return out, err
+			}
+		}
+		id, now := b.NewID(), b.Now()
+		sealed, err := b.Seal.Seal(ctx, "request/"+id, s.Encode())
+		if err != nil {
+			return out, err
+		}
+		fresh = append(fresh, ledger.Request{
+			ID: id, Status: ledger.Pending, Channel: channel, Regulation: string(b.Config.Regulation),
+			Received: now, Due: Due(string(b.Config.Regulation), now), Person: person, Subject: sealed, Keys: keys, Preview: preview,
+		})
+		filed[person] = id
+		out.Requests = append(out.Requests, id)
+	}
+	return out, b.Ledger.File(ctx, fresh)
+}

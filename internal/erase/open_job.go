@@ -1,0 +1,140 @@
+package erase
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/subject"
+)
+
+// Input is what starts an execution, from the API, the schedule and the console alike.
+type Input struct {
+	Requests []string `json:"requests,omitempty"` // erase these
+	Sweep    bool     `json:"sweep,omitempty"`    // everything that is due
+	Subject  *struct {
+		Identifiers []struct {
+			Type  subject.Type `json:"type"`
+			Name  string       `json:"name,omitempty"`
+			Value string       `json:"value"`
+		} `json:"identifiers"`
+	} `json:"subject,omitempty"`
+	Mode config.Mode `json:"mode,omitempty"` // default from the configuration
+}
+
+// OpenJobIn is OpenJob's input.
+type OpenJobIn struct {
+	Job   string `json:"job"` // the execution's name
+	Input Input  `json:"input"`
+}
+
+// OpenJobOut is OpenJob's answer, and the state of the machine from there on.
+type OpenJobOut struct {
+	Job    string   `json:"job"`
+	Pass   int      `json:"pass"`
+	Empty  bool     `json:"empty"`
+	Search []string `json:"search"` // targets that are searched
+	Order  []string `json:"order"`  // targets that take orders
+	Forgot []string `json:"forgot"` // results of the last Forget: none yet
+	Report Report   `json:"report"`
+}
+
+// Report is an execution's output.
+type Report struct {
+	Job      string                `json:"job"`
+	Requests map[ledger.Status]int `json:"requests"`
+}
+
+// OpenJob claims the requests that it was given, or all that are due, each for one job only. Those invited to the job
+// before it was opened are claimed as well.
+func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
+	return func(ctx context.Context, in OpenJobIn) (OpenJobOut, error) {
+		mode := in.Input.Mode
+		switch mode {
+		case "":
+			mode = b.Config.Mode
+		case config.Preview, config.Approve, config.Erase:
+		default:
+			return OpenJobOut{}, fault.New(fault.BadInput, "mode: not one of preview, approve, erase")
+		}
+		wanted, err := b.wanted(ctx, in, mode)
+		if err != nil {
+			return OpenJobOut{}, err
+		}
+		if err := b.Ledger.Invite(ctx, in.Job, wanted); err != nil {
+			return OpenJobOut{}, err
+		}
+		job, err := b.Ledger.OpenJob(ctx, ledger.Job{
+			ID: in.Job, Mode: string(mode), Opened: b.Now(),
+			Search: b.targets(config.AppCenter), Order: b.targets(config.Batch),
+		})
+		if err != nil {
+			return OpenJobOut{}, err
+		}
+		var invited []string
+		err = b.Ledger.Members(ctx, in.Job, func(id string, m ledger.Member) error {
+			if m.Status == "" {
+				invited = append(invited, id)
+			}
+			return nil
+		})
+		if err != nil {
+			return OpenJobOut{}, err
+		}
+		held, err := b.Ledger.Claim(ctx, in.Job, invited)
+		if err != nil {
+			return OpenJobOut{}, err
+		}
+		if len(held) == 0 {
+			if err := b.Ledger.EndJob(ctx, in.Job, b.Now()); err != nil {
+				return OpenJobOut{}, err
+			}
+		}
+		return OpenJobOut{
+			Job: job.ID, Pass: 1, Empty: len(held) == 0, Search: job.Search, Order: job.Order, Forgot: []string{},
+			Report: Report{Job: job.ID, Requests: map[ledger.Status]int{}},
+		}, nil
+	}
+}
+
+// wanted lists the requests that the input asks for; a subject is registered first.
+func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]string, error) {
+	ids := in.Input.Requests
+	if in.Input.Sweep {
+		err := b.Ledger.OpenRequests(ctx, func(id string) error {
+			ids = append(ids, id)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range in.Input.Requests {
+		if _, err := b.Ledger.Request(ctx, id); err != nil {
+			return nil, fault.New(fault.BadInput, "requests: one of them is not in the ledger")
+		}
+	}
+	if in.Input.Subject == nil {
+		return ids, nil
+	}
+	var s subject.Subject
+	for n, i := range in.Input.Subject.Identifiers {
+		id, err := subject.New(i.Type, i.Name, i.Value, b.Config.PhoneRegion)
+		if err != nil {
+			return nil, fmt.Errorf("subject.identifiers[%d]: %w", n, err)
+		}
+		s.Add(id)
+	}
+	// A retried or redriven OpenJob must not register the person twice, and a preview's cannot be found by its person:
+	// the job's own id names the request.
+	preview := mode == config.Preview
+	console := b
+	console.NewID = func() string { return in.Job }
+	if r, err := b.Ledger.Request(ctx, in.Job); err == nil {
+		return append(ids, r.ID), nil
+	}
+	filing, err := File(ctx, console, "console", preview, []subject.Subject{s})
+	return append(ids, filing.Requests...), err
+}

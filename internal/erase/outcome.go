@@ -1,0 +1,154 @@
+package erase
+
+import (
+	"slices"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// judge says what became of one request in one searched area, from what was found for it there and how the lane fared.
+func judge(found []*ledger.Finding, lane ledger.Lane, trouble string) ledger.Outcome {
+	o := ledger.Outcome{Found: len(found), Searched: lane.Times, Seen: lane.Seen, Skipped: lane.Skipped, Word: ledger.Nothing}
+	var ground, reason string
+	for _, f := range found {
+		switch {
+		case !f.Deleted.IsZero() && f.Seen < lane.Searched && f.Already:
+			o.Already++
+		case !f.Deleted.IsZero() && f.Seen < lane.Searched:
+			o.Deleted++
+		case f.Rejected:
+			o.Kept++
+			ground = RejectedBy
+		case f.Held:
+			o.Kept++
+			ground = NotApproved
+		case f.Deleted.IsZero() && f.Seen < lane.Searched:
+			o.Already++ // gone before it was its turn
+		case f.Fault != "":
+			reason = f.Fault
+		case lane.Forget != "":
+			reason = lane.Forget
+		case lane.Find != "":
+			reason = lane.Find // deleted, but the search that would show it failed
+		default:
+			reason = string(fault.StillThere)
+		}
+	}
+	if len(found) > 0 {
+		o.Word = ledger.VerifiedAbsent
+	}
+	switch {
+	case lane.Searched == 0 && fault.Name(lane.Find) == fault.ProviderClosed:
+		o.Word, o.Reason = ledger.ProviderClosed, ""
+		return o
+	case lane.Searched == 0:
+		reason = lane.Find
+		if reason == "" {
+			reason = string(fault.Internal)
+		}
+	case trouble != "":
+		reason = trouble
+	case reason == "" && lane.Left != "":
+		reason = lane.Left
+	}
+	if reason != "" {
+		o.Word, o.Reason = ledger.NotDone, reason
+	} else if ground != "" {
+		o.Word, o.Reason = ledger.Kept, ground
+	}
+	return o
+}
+
+// judgeOrders says what became of a request at a provider that only takes orders.
+func judgeOrders(found []*ledger.Finding, lane ledger.Lane) ledger.Outcome {
+	o := ledger.Outcome{Found: len(found), Word: ledger.Accepted}
+	if len(found) == 0 {
+		o.Word, o.Reason = ledger.Nothing, NoIdentifier
+		return o
+	}
+	for _, f := range found {
+		switch {
+		case !f.Deleted.IsZero():
+			o.Deleted++
+			if f.Token != "" && !slices.Contains(o.Tokens, f.Token) {
+				o.Tokens = append(o.Tokens, f.Token)
+			}
+		case f.Rejected, f.Held:
+			o.Kept++
+			if o.Word == ledger.Accepted {
+				o.Word, o.Reason = ledger.Kept, NotApproved
+				if f.Rejected {
+					o.Reason = RejectedBy
+				}
+			}
+		case fault.Name(lane.Forget) == fault.ProviderClosed:
+			o.Word, o.Reason = ledger.ProviderClosed, ""
+		default:
+			o.Word, o.Reason = ledger.NotDone, firstOf(f.Fault, lane.Forget, string(fault.Internal))
+		}
+	}
+	return o
+}
+
+func firstOf(names ...string) string {
+	for _, n := range names {
+		if n != "" {
+			return n
+		}
+	}
+	return ""
+}
+
+// statusOf sums a request's outcomes up. A request is erased when every area ended well and something was deleted or
+// ordered; partial when some area failed or keeps something; failed when nothing could be done.
+func statusOf(outcomes []ledger.Outcome) ledger.Status {
+	var done, bad, failed, lanes int
+	for _, o := range outcomes {
+		if o.Reason == NoIdentifier {
+			continue // nothing to order, nothing to search: no lane of this person
+		}
+		lanes++
+		done += o.Deleted + o.Already
+		if o.Word == ledger.NotDone {
+			failed++
+		}
+		if o.Word == ledger.NotDone || o.Word == ledger.Kept {
+			bad++
+		}
+	}
+	switch {
+	case lanes > 0 && failed == lanes && done == 0:
+		return ledger.Failed
+	case bad > 0:
+		return ledger.Partial
+	case done > 0:
+		return ledger.Erased
+	}
+	return ledger.NothingFound
+}
+
+// outcomes judges one request in every target and area of its job.
+func (b Base) outcomes(job ledger.Job, id string, found map[[2]string][]*ledger.Finding, lanes map[[2]string]ledger.Lane, troubles map[[3]string]string) []ledger.Outcome {
+	var out []ledger.Outcome
+	add := func(o ledger.Outcome, target, area string, p config.Provider) {
+		o.Target, o.Area, o.Provider, o.At = target, area, string(p), b.Now()
+		out = append(out, o)
+	}
+	for _, t := range job.Search {
+		for _, area := range searched {
+			k := [2]string{t, area}
+			lane := lanes[k]
+			if area != Devices {
+				lane.Left = ""
+			}
+			add(judge(found[k], lane, troubles[[3]string{t, area, id}]), t, area, config.AppCenter)
+		}
+	}
+	for _, t := range job.Order {
+		k := [2]string{t, Profile}
+		add(judgeOrders(found[k], lanes[k]), t, Profile, config.Batch)
+	}
+	return out
+}

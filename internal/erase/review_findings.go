@@ -1,0 +1,335 @@
+package erase
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/subject"
+)
+
+// Decision is what comes after a review.
+type Decision string
+
+// The decisions.
+const (
+	ShowPreview Decision = "preview" // report, delete nothing
+	AskApproval Decision = "approve" // wait for a person
+	Forget      Decision = "forget"
+	Clean       Decision = "clean" // nothing more to do in this job
+)
+
+// ReviewFindingsIn is ReviewFindings' input.
+type ReviewFindingsIn struct {
+	Job    string  `json:"job"`
+	Pass   int     `json:"pass"`
+	Found  Results `json:"found"`
+	Forgot Results `json:"forgot"` // of the pass before
+}
+
+// Result is how one lane ended.
+type Result struct {
+	Target string `json:"target"`
+	Area   string `json:"area"`
+	Fault  string `json:"fault"` // "" when it went well
+}
+
+// Results are the lanes' ends, out of the nested arrays and objects that Parallel and Map states make of them.
+type Results []Result
+
+// UnmarshalJSON collects every object with an area, however deep.
+func (r *Results) UnmarshalJSON(b []byte) error {
+	var list []Results
+	var fields map[string]json.RawMessage
+	switch {
+	case string(b) == "null" || string(b) == `""`:
+		return nil
+	case json.Unmarshal(b, &list) == nil:
+		for _, l := range list {
+			*r = append(*r, l...)
+		}
+		return nil
+	}
+	if err := json.Unmarshal(b, &fields); err != nil {
+		return err
+	}
+	if fields["area"] != nil {
+		var one Result
+		err := json.Unmarshal(b, &one)
+		*r = append(*r, one)
+		return err
+	}
+	for _, raw := range fields {
+		var inner Results
+		if err := json.Unmarshal(raw, &inner); err != nil {
+			return err
+		}
+		*r = append(*r, inner...)
+	}
+	return nil
+}
+
+// ReviewFindingsOut is ReviewFindings' answer.
+type ReviewFindingsOut struct {
+	Decision Decision `json:"decision"`
+	NextPass int      `json:"next_pass"`
+	Plan     string   `json:"plan"` // hash of what waits or was previewed
+	Waiting  int      `json:"waiting"`
+}
+
+// ReviewFindings writes down how the lanes ended, makes the orders for providers that cannot be searched, and decides by
+// mode, approvals and the blast-radius guard which findings may be deleted, which wait and which are kept. Only what
+// tripped the guard waits.
+func ReviewFindings(b Base) func(context.Context, ReviewFindingsIn) (ReviewFindingsOut, error) {
+	return func(ctx context.Context, in ReviewFindingsIn) (ReviewFindingsOut, error) {
+		job, err := b.Ledger.ChangeJob(ctx, in.Job, func(j *ledger.Job) error {
+			j.Pass, j.Plan, j.Token = in.Pass, "", "" // what waited was decided
+			return nil
+		})
+		if err != nil {
+			return ReviewFindingsOut{}, err
+		}
+		lanes, err := b.noteLanes(ctx, in)
+		if err != nil {
+			return ReviewFindingsOut{}, err
+		}
+		if err := b.noteOrders(ctx, job, in.Pass); err != nil {
+			return ReviewFindingsOut{}, err
+		}
+		all, err := b.allFindings(ctx, job)
+		if err != nil {
+			return ReviewFindingsOut{}, err
+		}
+		open := slices.Clone(all)
+		open = slices.DeleteFunc(open, func(f *ledger.Finding) bool { return !b.toDo(*f, lanes, in.Pass) })
+		b.guard(all, open, lanes)
+		people, err := b.digests(ctx, in.Job)
+		if err != nil {
+			return ReviewFindingsOut{}, err
+		}
+		return b.decide(ctx, job, in.Pass, open, people)
+	}
+}
+
+// noteLanes writes how the lanes ended. A review that is run again writes the same.
+func (b Base) noteLanes(ctx context.Context, in ReviewFindingsIn) (map[[2]string]ledger.Lane, error) {
+	for _, r := range in.Forgot {
+		if _, err := b.Ledger.ChangeLane(ctx, in.Job, r.Target, r.Area, func(l *ledger.Lane) { l.Forget = r.Fault }); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range in.Found {
+		if r.Area == "export" {
+			_, err := b.Ledger.ChangeLane(ctx, in.Job, r.Target, Devices, func(l *ledger.Lane) { l.Left = r.Fault })
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		prefix := "list/" + r.Target + "/" + r.Area
+		if r.Area == Devices {
+			prefix = "shard/" + r.Target + "/"
+		}
+		cursors, err := b.Ledger.Cursors(ctx, in.Job, prefix, in.Pass)
+		if err != nil {
+			return nil, err
+		}
+		_, err = b.Ledger.ChangeLane(ctx, in.Job, r.Target, r.Area, func(l *ledger.Lane) {
+			l.Find = r.Fault
+			if r.Fault != "" || l.Searched == in.Pass {
+				return
+			}
+			l.Searched, l.Times, l.Seen, l.Skipped = in.Pass, l.Times+1, 0, 0
+			for _, c := range cursors {
+				l.Seen, l.Skipped = l.Seen+c.Seen, l.Skipped+c.Skipped
+			}
+			if l.First == 0 {
+				l.First = l.Seen
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return b.Ledger.Lanes(ctx, in.Job)
+}
+
+// noteOrders makes a finding of each user id that a provider without search is told to delete. Ids learned from devices
+// that may be the person's come along where their target allows it.
+func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
+	people, err := b.people(ctx, job.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range job.Search {
+		t, ok := b.Config.Target(id)
+		if ok && t.LearnUserID {
+			if err := b.learn(ctx, job.ID, t, people); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range job.Order {
+		t, ok := b.Config.Target(id)
+		if !ok {
+			continue // its lane fails with UnknownTarget when it is asked to forget
+		}
+		var found []ledger.Finding
+		for _, p := range people {
+			for n, userID := range customIDs(t.CustomID, p.Identifiers, p.UserIDs) {
+				rule := "ordered by " + string(t.CustomID.Type)
+				if n >= len(p.Identifiers) {
+					rule = "ordered by a user id learned from a device"
+				}
+				sealed, err := b.sealObject(ctx, job.ID, object{ID: userID})
+				if err != nil {
+					return err
+				}
+				found = append(found, ledger.Finding{
+					Target: id, Area: Profile, Digest: b.objectDigest(id, Profile, userID), Object: sealed,
+					Requests: map[string][]string{p.Ref: {rule}}, Seen: pass,
+				})
+			}
+		}
+		if err := b.Ledger.Found(ctx, job.ID, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// customIDs gives the values that a provider knows the person by, each with its place: identifiers first, learned ids
+// after them.
+func customIDs(c config.CustomID, ids []subject.Identifier, learned []string) map[int]string {
+	out := map[int]string{}
+	seen := map[string]bool{}
+	for n, i := range ids {
+		if i.Type == c.Type && i.Name == c.Name && !seen[i.Value()] {
+			out[n], seen[i.Value()] = i.Value(), true
+		}
+	}
+	if c.Type == subject.UserID {
+		for n, v := range learned {
+			if !seen[v] {
+				out[len(ids)+n], seen[v] = v, true
+			}
+		}
+	}
+	return out
+}
+
+// allFindings reads everything the job has found and ordered.
+func (b Base) allFindings(ctx context.Context, job ledger.Job) ([]*ledger.Finding, error) {
+	var all []*ledger.Finding
+	read := func(targets []string, areas ...string) error {
+		for _, t := range targets {
+			for _, a := range areas {
+				err := b.Ledger.Findings(ctx, job.ID, t, a, func(f ledger.Finding) error {
+					all = append(all, &f)
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	if err := read(job.Search, searched[:]...); err != nil {
+		return nil, err
+	}
+	return all, read(job.Order, Profile)
+}
+
+// toDo tells whether a finding is still to be deleted: the whole search of this pass saw it, and its lane can be
+// expected to work. Orders are placed once per job.
+func (b Base) toDo(f ledger.Finding, lanes map[[2]string]ledger.Lane, pass int) bool {
+	l := lanes[[2]string{f.Target, f.Area}]
+	if f.Rejected || l.Forget != "" && !passes(fault.Name(l.Forget)) {
+		return false
+	}
+	if f.Area == Profile {
+		return f.Deleted.IsZero() && f.Fault == "" && l.Forget == ""
+	}
+	return f.Seen == pass && l.Searched == pass
+}
+
+// digests reads the keyed digests of the people of a job's requests.
+func (b Base) digests(ctx context.Context, job string) (map[string]string, error) {
+	out := map[string]string{}
+	err := b.Ledger.RequestsOf(ctx, job, func(r ledger.Request) error {
+		out[r.ID] = r.Person
+		return nil
+	})
+	return out, err
+}
+
+// decide sorts what is to do into cleared, waiting and kept, writes it down, and says what comes next.
+func (b Base) decide(ctx context.Context, job ledger.Job, pass int, open []*ledger.Finding, people map[string]string) (ReviewFindingsOut, error) {
+	mode := config.Mode(job.Mode)
+	out := ReviewFindingsOut{NextPass: pass + 1}
+	if mode == config.Preview {
+		out.Decision, out.Plan, out.Waiting = ShowPreview, planHash(open, people), len(open)
+		return out, b.save(ctx, job.ID, open)
+	}
+	held := slices.Clone(open)
+	held = slices.DeleteFunc(held, func(f *ledger.Finding) bool {
+		return f.Approved == planLine(f, people) || mode == config.Erase && len(f.Grounds) == 0
+	})
+	if len(held) > 0 {
+		out.Plan = planHash(held, people)
+		for _, a := range job.Approvals {
+			if a.Plan != out.Plan {
+				continue
+			}
+			for _, f := range held {
+				if a.Approved {
+					f.Approved = planLine(f, people)
+				} else {
+					f.Rejected = true
+				}
+			}
+			held, out.Plan = nil, ""
+			break
+		}
+	}
+	waiting := map[*ledger.Finding]bool{}
+	for _, f := range held {
+		waiting[f] = true
+	}
+	last := pass > b.Config.Passes // this search was the last one: what it saw stays for the next job
+	cleared := 0
+	for _, f := range open {
+		f.Held = waiting[f] && !last
+		if !waiting[f] && !f.Rejected && !last {
+			cleared++
+		}
+	}
+	out.Waiting = len(held)
+	switch {
+	case last || cleared == 0 && len(held) == 0:
+		out.Decision = Clean
+	case len(held) > 0 && (cleared == 0 || pass == b.Config.Passes):
+		// With no round left after this one, everything that waits must be decided before it.
+		out.Decision = AskApproval
+	default:
+		out.Decision = Forget
+		for _, f := range open {
+			if !waiting[f] && !f.Rejected {
+				f.Cleared = pass
+			}
+		}
+	}
+	return out, b.save(ctx, job.ID, open)
+}
+
+func (b Base) save(ctx context.Context, job string, findings []*ledger.Finding) error {
+	out := make([]ledger.Finding, len(findings))
+	for n, f := range findings {
+		out[n] = *f
+	}
+	return b.Ledger.SetFindings(ctx, job, out)
+}

@@ -1,0 +1,106 @@
+// Package fault is the closed list of error names that somebody branches on: the state machine's ErrorEquals, exit
+// codes, outcomes and certificates. A name says what happened; the text around it never holds an identifier, an
+// object's name or a provider's answer.
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Name is one entry of the list. It is what a Catch or Retry of the state machine sees.
+type Name string
+
+// Faults that pass by themselves: the same call may succeed later.
+const (
+	Throttled   Name = "Throttled"           // the provider asked to slow down, for longer than a step may wait
+	Unavailable Name = "ProviderUnavailable" // no connection, no answer in time, or a 5xx
+	Maintenance Name = "MaintenanceError"    // Batch, 503, code 2
+	ServerError Name = "ServerError"         // Batch, 500, code 1
+	LedgerBusy  Name = "LedgerBusy"          // another writer was faster, several times in a row
+)
+
+// Faults that stay until a person does something.
+const (
+	Unauthorized        Name = "Unauthorized"          // 401 or 403 at App Center: the token is wrong or lacks a right
+	ProviderClosed      Name = "ProviderClosed"        // 410: the provider or the app is gone
+	NotFound            Name = "NotFound"              // 404 where it does not mean "already gone": owner, app or route
+	Refused             Name = "Refused"               // another 4xx: the provider did not accept the call
+	MalformedAnswer     Name = "MalformedAnswer"       // an answer that is not what the contract says
+	ForeignLink         Name = "ForeignLink"           // a link to another host; following it would give the token away
+	ExportFailed        Name = "ExportFailed"          // the provider reported Failed, twice
+	ExportTimeout       Name = "ExportTimeout"         // the export did not complete in its time
+	ExportUnreadable    Name = "ExportUnreadable"      // a blob broke off, changed while it was read, or is damaged
+	ExportNotRemoved    Name = "ExportNotRemoved"      // exported files are still in the container
+	UnknownBlobKind     Name = "UnknownBlobKind"       // neither JSON Lines nor gzip of it
+	ContainerBusy       Name = "ContainerBusy"         // another job's export holds the container
+	ContainerNotOurs    Name = "ContainerNotOurs"      // too much lies in the container that an export did not write
+	ContainerRefused    Name = "ContainerRefused"      // the container's SAS is wrong, expired or lacks a permission
+	UnreadableLine      Name = "UnreadableLine"        // an unreadable export line holds an identifier of the person
+	StillThere          Name = "StillThere"            // deleted, and found again by the last search
+	AuthenticationWrong Name = "AuthenticationInvalid" // Batch, 401, code 10
+	APIMisuse           Name = "ApiMisuse"             // Batch, 403, code 12
+	RouteNotFound       Name = "RouteNotFound"         // Batch, 404, code 20
+	MissingParameter    Name = "MissingParameter"      // Batch, 400, code 30
+	MalformedParameter  Name = "MalformedParameter"    // Batch, 400, code 31
+	MalformedJSONBody   Name = "MalformedJsonBody"     // Batch, 400, code 32
+	BadInput            Name = "BadInput"              // the input of a step, job or command is not usable
+	UnknownTarget       Name = "UnknownTarget"         // a job names a target that the configuration does not have
+	WrongPlan           Name = "WrongPlan"             // the approval names another plan than the one that waits
+	SealBroken          Name = "SealBroken"            // sealed bytes do not open with this key
+	Internal            Name = "Internal"              // anything without a name
+)
+
+// Transient tells whether the same call may succeed later without anybody doing something.
+func (n Name) Transient() bool {
+	switch n {
+	case Throttled, Unavailable, Maintenance, ServerError, LedgerBusy:
+		return true
+	}
+	return false
+}
+
+// Known tells whether the name is on the list; others come from the platform, such as States.Timeout.
+func (n Name) Known() bool {
+	switch n {
+	case Unauthorized, ProviderClosed, NotFound, Refused, MalformedAnswer, ForeignLink, ExportFailed, ExportTimeout,
+		ExportUnreadable, ExportNotRemoved, UnknownBlobKind, ContainerBusy, ContainerNotOurs, ContainerRefused,
+		UnreadableLine, StillThere, AuthenticationWrong, APIMisuse, RouteNotFound, MissingParameter,
+		MalformedParameter, MalformedJSONBody, BadInput, UnknownTarget, WrongPlan, SealBroken, Internal:
+		return true
+	}
+	return n.Transient()
+}
+
+// Error is a named fault. Its text is safe to log, store and show.
+type Error struct {
+	Name   Name
+	Detail string
+}
+
+func (e *Error) Error() string { return e.Detail }
+
+// New makes a named fault; the formatted text says what happened, to what, and what to do next. Arguments must be safe
+// to print: no identifiers, no object names, no provider bodies, no raw errors of net/http (they hold the URL).
+func New(name Name, format string, args ...any) error {
+	return &Error{Name: name, Detail: fmt.Sprintf(format, args...)}
+}
+
+// NameOf gives the name of the first named fault in err's chain; a context's end counts as Unavailable, an error
+// without a name as Internal, and nil as "".
+func NameOf(err error) Name {
+	var named *Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &named):
+		return named.Name
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return Unavailable
+	}
+	return Internal
+}
+
+// Is tells whether err carries this name.
+func Is(err error, name Name) bool { return err != nil && NameOf(err) == name }

@@ -1,0 +1,66 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+)
+
+func executionKey(name string) Key { return Key{"execution/" + name, "record"} }
+
+// SaveExecution keeps the record of an execution that the local runner works on.
+func (l *Ledger) SaveExecution(ctx context.Context, name string, record []byte) error {
+	items, err := l.store.Get(ctx, executionKey(name))
+	if err != nil {
+		return err
+	}
+	if len(items) > 0 {
+		return l.store.Write(ctx, Change{Key: executionKey(name), Data: record, If: items[0].Version})
+	}
+	return l.store.Write(ctx, Change{Key: executionKey(name), Data: record}, Change{Key: Key{"executions", name}, Data: []byte(`{}`)})
+}
+
+// LoadExecution reads the record of an execution; ErrNotFound where there is none.
+func (l *Ledger) LoadExecution(ctx context.Context, name string) ([]byte, error) {
+	items, err := l.store.Get(ctx, executionKey(name))
+	if err == nil && len(items) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return items[0].Data, nil
+}
+
+// Executions calls do for the names of the executions that have not been dropped, oldest first.
+func (l *Ledger) Executions(ctx context.Context, do func(name string) error) error {
+	return each(ctx, l, "executions", "", func(name string, _ int64, _ struct{}) error { return do(name) })
+}
+
+// DropExecution removes the record of an execution that has ended. Requests that its job still holds, because it could
+// not close them, are free for another job.
+func (l *Ledger) DropExecution(ctx context.Context, name string) error {
+	var held []Request
+	err := l.RequestsOf(ctx, name, func(r Request) error {
+		held = append(held, r)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range held {
+		if r.Preview {
+			err = l.Destroy(ctx, r)
+		} else {
+			_, err = l.ChangeRequest(ctx, r.ID, func(r *Request) error {
+				if r.Job == name {
+					r.Job, r.Status = "", Pending
+				}
+				return nil
+			})
+		}
+		if err != nil && !errors.Is(err, ErrFinal) {
+			return err
+		}
+	}
+	return l.store.Write(ctx, Change{Key: executionKey(name)}, Change{Key: Key{"executions", name}})
+}

@@ -1,0 +1,311 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Job is one execution over one or many requests. Its id is the execution's name.
+type Job struct {
+	ID        string     `json:"id"`
+	Mode      string     `json:"mode"`
+	Opened    time.Time  `json:"opened"`
+	Closed    time.Time  `json:"closed,omitzero"`
+	Search    []string   `json:"search"` // targets that are searched
+	Order     []string   `json:"order"`  // targets that only take orders
+	Pass      int        `json:"pass"`   // of the last search that was reviewed
+	Plan      string     `json:"plan,omitempty"`
+	Token     string     `json:"token,omitempty"` // task token, while a plan waits
+	Approvals []Approval `json:"approvals,omitempty"`
+}
+
+// Approval is a person's word on a plan.
+type Approval struct {
+	Plan     string    `json:"plan"`
+	Approved bool      `json:"approved"`
+	By       string    `json:"by"`
+	At       time.Time `json:"at"`
+}
+
+// Member is a request's place in a job. An empty status means that it is not closed there yet.
+type Member struct {
+	Status Status `json:"status,omitempty"`
+}
+
+// Lane is the state of one target's area in a job, written by the review only.
+type Lane struct {
+	Target   string `json:"target"`
+	Area     string `json:"area"`
+	Searched int    `json:"searched"` // pass of the last whole search; 0: never
+	Times    int    `json:"times"`    // whole searches
+	Seen     int64  `json:"seen"`     // objects in the last whole search
+	First    int64  `json:"first"`    // objects in the first whole search
+	Skipped  int64  `json:"skipped"`  // unreadable lines in the last whole search
+	Find     string `json:"find,omitempty"`
+	Forget   string `json:"forget,omitempty"` // fault names of the last pass; empty: it went well
+	Left     string `json:"left,omitempty"`   // fault name when exported files could not be removed
+}
+
+func jobKey(id string) Key              { return Key{"job/" + id, "job"} }
+func memberKey(job, request string) Key { return Key{"job/" + job, "member/" + request} }
+func laneKey(job, target, area string) Key {
+	return Key{"job/" + job, "lane/" + target + "/" + area}
+}
+
+// Job reads a job; ErrNotFound where there is none.
+func (l *Ledger) Job(ctx context.Context, id string) (Job, error) {
+	j, _, err := read[Job](ctx, l, jobKey(id))
+	return j, err
+}
+
+// OpenJob writes a new job unless it is there already, and gives the one that is there.
+func (l *Ledger) OpenJob(ctx context.Context, j Job) (Job, error) {
+	return update(ctx, l, jobKey(j.ID), true, func(there *Job) error {
+		if there.ID == "" {
+			*there = j
+		}
+		return nil
+	})
+}
+
+// ChangeJob lets change work on a job.
+func (l *Ledger) ChangeJob(ctx context.Context, id string, change func(*Job) error) (Job, error) {
+	return update(ctx, l, jobKey(id), false, change)
+}
+
+// Invite reserves places for requests in a job that is going to be opened, so that its input need not list them:
+// Step Functions allows 256 KiB of input, and 10,000 ids are more.
+func (l *Ledger) Invite(ctx context.Context, job string, requests []string) error {
+	all := make([][]Change, len(requests))
+	for n, id := range requests {
+		all[n] = []Change{{Key: memberKey(job, id), Data: encode(Member{})}}
+	}
+	return l.groups(ctx, all, func(int) error { return nil }) // invited before
+}
+
+// Members calls do for a job's requests, in order of their ids.
+func (l *Ledger) Members(ctx context.Context, job string, do func(request string, m Member) error) error {
+	return each(ctx, l, "job/"+job, "member/", func(sort string, _ int64, m Member) error {
+		return do(sort[len("member/"):], m)
+	})
+}
+
+// Claim gives requests to a job that they are invited to: each that has not ended and that no other job holds becomes
+// running. The places of the others are removed. It answers the ids that the job holds now.
+func (l *Ledger) Claim(ctx context.Context, job string, requests []string) ([]string, error) {
+	var held []string
+	for from := 0; from < len(requests); from += MaxChanges {
+		chunk := requests[from:min(from+MaxChanges, len(requests))]
+		keys := make([]Key, len(chunk))
+		for n, id := range chunk {
+			keys[n] = requestKey(id)
+		}
+		items, err := l.store.Get(ctx, keys...)
+		if err != nil {
+			return nil, err
+		}
+		mine := map[string]bool{}
+		var all [][]Change
+		var ids []string
+		for _, i := range items {
+			var r Request
+			if err := decode(i, &r); err != nil {
+				return nil, err
+			}
+			switch {
+			case r.Job == job:
+				mine[r.ID] = true
+			case r.Job == "" && !r.Status.Final() && r.Status != Unverified:
+				mine[r.ID] = true
+				r.Job, r.Status, r.Attempts = job, Running, r.Attempts+1
+				all = append(all, []Change{{Key: i.Key, Data: encode(r), If: i.Version}})
+				ids = append(ids, r.ID)
+			}
+		}
+		if err := l.groups(ctx, all, func(n int) error { mine[ids[n]] = false; return nil }); err != nil {
+			return nil, err
+		}
+		for _, id := range chunk {
+			if mine[id] {
+				held = append(held, id)
+			} else if err := l.store.Write(ctx, Change{Key: memberKey(job, id)}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return held, nil
+}
+
+// RequestsOf calls do for the requests of a job that it still holds.
+func (l *Ledger) RequestsOf(ctx context.Context, job string, do func(Request) error) error {
+	var keys []Key
+	flush := func() error {
+		items, err := l.store.Get(ctx, keys...)
+		if err != nil {
+			return err
+		}
+		keys = keys[:0]
+		for _, i := range items {
+			var r Request
+			if err := decode(i, &r); err != nil {
+				return err
+			}
+			if r.Job == job {
+				if err := do(r); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	err := l.Members(ctx, job, func(id string, m Member) error {
+		if m.Status != "" {
+			return nil
+		}
+		if keys = append(keys, requestKey(id)); len(keys) == MaxChanges {
+			return flush()
+		}
+		return nil
+	})
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	return flush()
+}
+
+// Lane reads the state of a lane; the zero Lane where nothing was written yet.
+func (l *Ledger) Lanes(ctx context.Context, job string) (map[[2]string]Lane, error) {
+	lanes := map[[2]string]Lane{}
+	err := each(ctx, l, "job/"+job, "lane/", func(_ string, _ int64, v Lane) error {
+		lanes[[2]string{v.Target, v.Area}] = v
+		return nil
+	})
+	return lanes, err
+}
+
+// ChangeLane lets change work on a lane.
+func (l *Ledger) ChangeLane(ctx context.Context, job, target, area string, change func(*Lane)) (Lane, error) {
+	return update(ctx, l, laneKey(job, target, area), true, func(v *Lane) error {
+		v.Target, v.Area = target, area
+		change(v)
+		return nil
+	})
+}
+
+// Trouble marks that a search met something of a request in a target and area that it could not read or erase.
+func (l *Ledger) Trouble(ctx context.Context, job, target, area, request, fault string) error {
+	_, err := update(ctx, l, Key{"job/" + job, "trouble/" + target + "/" + area + "/" + request}, true, func(f *string) error {
+		*f = fault
+		return nil
+	})
+	return err
+}
+
+// Troubles reads the marks: by target, area and request.
+func (l *Ledger) Troubles(ctx context.Context, job string) (map[[3]string]string, error) {
+	out := map[[3]string]string{}
+	err := each(ctx, l, "job/"+job, "trouble/", func(sort string, _ int64, fault string) error {
+		part := strings.SplitN(strings.TrimPrefix(sort, "trouble/"), "/", 3)
+		if len(part) != 3 {
+			return fmt.Errorf("ledger: a mark with an unusable key")
+		}
+		k := [3]string(part)
+		out[k] = fault
+		return nil
+	})
+	return out, err
+}
+
+// ClearTroubles forgets the marks of an area before it is searched again.
+func (l *Ledger) ClearTroubles(ctx context.Context, job, target, area string) error {
+	return l.clear(ctx, "job/"+job, "trouble/"+target+"/"+area+"/")
+}
+
+// Cursor is where a sliced step goes on.
+type Cursor struct {
+	Pass    int    `json:"pass"`
+	Done    bool   `json:"done,omitempty"`
+	At      int64  `json:"at"`                // offset, index or count
+	Part    int    `json:"part,omitempty"`    // which piece of an export
+	Sealed  []byte `json:"sealed,omitempty"`  // a next link
+	Seen    int64  `json:"seen"`              // objects looked at so far
+	Skipped int64  `json:"skipped,omitempty"` // unreadable lines so far
+}
+
+func cursorKey(job, name string) Key { return Key{"job/" + job, "cursor/" + name} }
+
+// Cursor reads the cursor of a step's work for a pass; a new one where the last was for another pass.
+func (l *Ledger) Cursor(ctx context.Context, job, name string, pass int) (Cursor, error) {
+	items, err := l.store.Get(ctx, cursorKey(job, name))
+	if err != nil || len(items) == 0 {
+		return Cursor{Pass: pass}, err
+	}
+	var c Cursor
+	if err := decode(items[0], &c); err != nil {
+		return c, err
+	}
+	if c.Pass != pass {
+		return Cursor{Pass: pass}, nil
+	}
+	return c, nil
+}
+
+// Cursors reads all cursors of a pass below a prefix.
+func (l *Ledger) Cursors(ctx context.Context, job, prefix string, pass int) ([]Cursor, error) {
+	var out []Cursor
+	err := each(ctx, l, "job/"+job, "cursor/"+prefix, func(_ string, _ int64, c Cursor) error {
+		if c.Pass == pass {
+			out = append(out, c)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// SetCursor writes a cursor; the last writer wins, because a step's work is repeatable from any of its cursors.
+func (l *Ledger) SetCursor(ctx context.Context, job, name string, c Cursor) error {
+	_, err := update(ctx, l, cursorKey(job, name), true, func(v *Cursor) error {
+		*v = c
+		return nil
+	})
+	return err
+}
+
+// EndJob marks the job closed and destroys what it found: findings, cursors, lanes and the list of exported files. The
+// job's record and the list of its requests stay as evidence until they expire; a preview's job goes whole.
+func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
+	job, version, err := read[Job](ctx, l, jobKey(id))
+	if err != nil {
+		return err
+	}
+	areas := func(targets []string, areas ...string) error {
+		for _, t := range targets {
+			for _, a := range areas {
+				for _, s := range spreads {
+					if err := l.clear(ctx, findingPartition(id, t, a, string(s)), ""); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	}
+	if err := areas(job.Search, "devices", "audiences", "notifications"); err != nil {
+		return err
+	}
+	if err := areas(job.Order, "profile"); err != nil {
+		return err
+	}
+	for _, prefix := range []string{"cursor/", "lane/", "trouble/", "export/", "piece/"} {
+		if err := l.clear(ctx, "job/"+id, prefix); err != nil {
+			return err
+		}
+	}
+	if job.Mode == "preview" {
+		return l.clear(ctx, "job/"+id, "")
+	}
+	job.Closed, job.Plan, job.Token = at, "", ""
+	return l.store.Write(ctx, Change{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)})
+}

@@ -1,0 +1,172 @@
+// Package ledger keeps what Lethe must remember: requests and what became of them, jobs and what they found, and who
+// holds an export container. Everything goes through conditional writes, so that steps may run twice, at the same time
+// or die anywhere. Identifiers and object names arrive here sealed or as keyed digests, never in clear.
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
+)
+
+// Ledger gives the records of a Store their types and rules.
+type Ledger struct{ store Store }
+
+// New puts a Ledger on a driver.
+func New(s Store) *Ledger { return &Ledger{s} }
+
+const (
+	tries = 8   // of an update against other writers
+	page  = 500 // items of one Query
+)
+
+// read gets one record and its version; ErrNotFound where there is none.
+func read[T any](ctx context.Context, l *Ledger, k Key) (T, int64, error) {
+	var v T
+	items, err := l.store.Get(ctx, k)
+	if err != nil {
+		return v, 0, err
+	}
+	if len(items) == 0 {
+		return v, 0, ErrNotFound
+	}
+	return v, items[0].Version, decode(items[0], &v)
+}
+
+func decode(i Item, v any) error {
+	if err := json.Unmarshal(i.Data, v); err != nil {
+		return fmt.Errorf("ledger: a record of partition %q does not decode: %w", i.Partition, err)
+	}
+	return nil
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("ledger: records always marshal: " + err.Error())
+	}
+	return b
+}
+
+// update reads a record, lets change work on it and writes it back, again when another writer was faster. A record that
+// is not there is created from its zero value if create is set; otherwise the error is ErrNotFound. An error of change
+// ends it with nothing written.
+func update[T any](ctx context.Context, l *Ledger, k Key, create bool, change func(*T) error) (T, error) {
+	for range tries {
+		v, version, err := read[T](ctx, l, k)
+		if err != nil && !(create && errors.Is(err, ErrNotFound)) {
+			return v, err
+		}
+		if err := change(&v); err != nil {
+			return v, err
+		}
+		err = l.store.Write(ctx, Change{Key: k, Data: encode(v), If: version})
+		if !errors.Is(err, ErrConflict) {
+			return v, err
+		}
+	}
+	var none T
+	return none, fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on one record; run the step again", tries)
+}
+
+// each calls do for the records of a partition below prefix, in order, page by page.
+func each[T any](ctx context.Context, l *Ledger, partition, prefix string, do func(sort string, version int64, v T) error) error {
+	for after := ""; ; {
+		items, err := l.store.Query(ctx, partition, prefix, after, page)
+		if err != nil {
+			return err
+		}
+		for _, i := range items {
+			var v T
+			if err := decode(i, &v); err != nil {
+				return err
+			}
+			if err := do(i.Sort, i.Version, v); err != nil {
+				return err
+			}
+			after = i.Sort
+		}
+		if len(items) < page {
+			return nil
+		}
+	}
+}
+
+// clear deletes a partition's items below prefix.
+func (l *Ledger) clear(ctx context.Context, partition, prefix string) error {
+	for {
+		items, err := l.store.Query(ctx, partition, prefix, "", MaxChanges)
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		changes := make([]Change, len(items))
+		for n, i := range items {
+			changes[n] = Change{Key: i.Key}
+		}
+		if err := l.store.Write(ctx, changes...); err != nil {
+			return err
+		}
+	}
+}
+
+// groups writes several small groups of changes, each group whole or not at all, many groups to a Write. When a Write
+// meets a conflict, its groups are tried one by one, and conflict is told which ones another writer was faster on.
+func (l *Ledger) groups(ctx context.Context, all [][]Change, conflict func(n int) error) error {
+	write := func(from, to int) error {
+		var changes []Change
+		for _, g := range all[from:to] {
+			changes = append(changes, g...)
+		}
+		err := l.store.Write(ctx, changes...)
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		for n := from; n < to; n++ {
+			err := l.store.Write(ctx, all[n]...)
+			if errors.Is(err, ErrConflict) {
+				err = conflict(n)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	from, size, bytes := 0, 0, 0
+	for n, g := range all {
+		data := 0
+		for _, c := range g {
+			data += len(c.Data)
+		}
+		if size+len(g) > MaxChanges || bytes+data > MaxWrite {
+			if err := write(from, n); err != nil {
+				return err
+			}
+			from, size, bytes = n, 0, 0
+		}
+		size, bytes = size+len(g), bytes+data
+	}
+	if from == len(all) {
+		return nil
+	}
+	return write(from, len(all))
+}
+
+// Retention is how long requests, outcomes and certificates are kept after a request closed. 11 CCR 7101 asks for 24
+// months; a third year covers the time in which a complaint about the end of that period can come in.
+const Retention = 3 * 365 * 24 * time.Hour
+
+// spread names one of 16 partitions for a key, so that no partition takes a whole sweep's writes. Keys end in random or
+// keyed-digest characters.
+func spread(key string) string {
+	if key == "" {
+		return "0"
+	}
+	return string("0123456789abcdef"[int(key[len(key)-1])%16])
+}
+
+const spreads = "0123456789abcdef"

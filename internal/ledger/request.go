@@ -1,0 +1,276 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Status of a request.
+type Status string
+
+// The statuses. Erased, NothingFound, Cancelled, Denied and Abandoned are final: they are never overwritten. Partial and
+// Failed requests keep their sealed identifiers, because the next run takes them up.
+const (
+	Unverified   Status = "unverified"
+	Pending      Status = "pending"
+	Running      Status = "running"
+	InReview     Status = "in_review"
+	Erased       Status = "erased"
+	NothingFound Status = "nothing_found"
+	Partial      Status = "partial"
+	Failed       Status = "failed"
+	Cancelled    Status = "cancelled"
+	Denied       Status = "denied"
+	Abandoned    Status = "abandoned" // still partial or failed when its time was over; identifiers destroyed
+)
+
+// Final tells whether a request with this status has ended for good.
+func (s Status) Final() bool {
+	return slices.Contains([]Status{Erased, NothingFound, Cancelled, Denied, Abandoned}, s)
+}
+
+// ErrFinal answers a change of a request that has ended for good.
+var ErrFinal = errors.New("ledger: the request has a final status")
+
+// Request is one person's wish.
+type Request struct {
+	ID         string    `json:"id"`
+	Status     Status    `json:"status"`
+	Channel    string    `json:"channel"` // how it came: cli, console, api, form
+	Regulation string    `json:"regulation"`
+	Received   time.Time `json:"received"`
+	Due        time.Time `json:"due"`
+	Person     string    `json:"person"`             // keyed digest of the whole subject
+	Subject    []byte    `json:"subject,omitempty"`  // sealed; destroyed with a final status
+	Keys       []string  `json:"keys,omitempty"`     // keyed digests of its identifiers, while it is open
+	Job        string    `json:"job,omitempty"`      // the job that has claimed it
+	LastJob    string    `json:"last_job,omitempty"` // the job that closed it last
+	Attempts   int       `json:"attempts,omitempty"`
+	Closed     time.Time `json:"closed,omitzero"` // when the last job closed it
+	Preview    bool      `json:"preview,omitempty"`
+}
+
+func requestKey(id string) Key { return Key{"request/" + id, "request"} }
+
+func (r Request) listKey() Key {
+	if r.Preview {
+		return Key{"previews", r.ID}
+	}
+	return Key{"requests/" + spread(r.ID), r.ID}
+}
+func (r Request) openKey() Key { return Key{"open/" + spread(r.ID), r.ID} }
+
+// filing is the group of changes that brings a request into the ledger.
+func (r Request) filing() []Change {
+	changes := []Change{{Key: requestKey(r.ID), Data: encode(r)}, {Key: r.listKey(), Data: []byte(`{}`)}}
+	if r.Preview {
+		return changes
+	}
+	changes = append(changes, Change{Key: r.openKey(), Data: []byte(`{}`)})
+	for _, k := range r.Keys {
+		changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}, Data: []byte(`{}`)})
+	}
+	return changes
+}
+
+// File brings new requests into the ledger, each whole or not at all. Filing a request again is an error.
+func (l *Ledger) File(ctx context.Context, requests []Request) error {
+	all := make([][]Change, len(requests))
+	for n, r := range requests {
+		all[n] = r.filing()
+	}
+	return l.groups(ctx, all, func(n int) error {
+		return fmt.Errorf("ledger: request %s is filed already", requests[n].ID)
+	})
+}
+
+// OpenFor finds the open request that already holds all the identifiers with these digests: the same person asking
+// again. ErrNotFound where there is none.
+func (l *Ledger) OpenFor(ctx context.Context, keys []string) (Request, error) {
+	var found *Request
+	if len(keys) == 0 {
+		return Request{}, ErrNotFound
+	}
+	err := each(ctx, l, "identifier/"+keys[0], "", func(id string, _ int64, _ struct{}) error {
+		r, err := l.Request(ctx, id)
+		if err != nil || found != nil || r.Status.Final() {
+			return err
+		}
+		for _, k := range keys {
+			if !slices.Contains(r.Keys, k) {
+				return nil
+			}
+		}
+		found = &r
+		return nil
+	})
+	if err != nil {
+		return Request{}, err
+	}
+	if found == nil {
+		return Request{}, ErrNotFound
+	}
+	return *found, nil
+}
+
+// Request reads one request; ErrNotFound where there is none.
+func (l *Ledger) Request(ctx context.Context, id string) (Request, error) {
+	r, _, err := read[Request](ctx, l, requestKey(id))
+	return r, err
+}
+
+// ChangeRequest lets change work on a request that has not ended; ErrFinal when it has, ErrNotFound when it is not there.
+func (l *Ledger) ChangeRequest(ctx context.Context, id string, change func(*Request) error) (Request, error) {
+	return update(ctx, l, requestKey(id), false, func(r *Request) error {
+		if r.Status.Final() {
+			return ErrFinal
+		}
+		return change(r)
+	})
+}
+
+// Requests calls do for the ids of all requests, open and closed, by no particular order.
+func (l *Ledger) Requests(ctx context.Context, do func(id string) error) error {
+	return l.spreadIDs(ctx, "requests/", do)
+}
+
+// OpenRequests calls do for the ids of the requests that have not ended for good.
+func (l *Ledger) OpenRequests(ctx context.Context, do func(id string) error) error {
+	return l.spreadIDs(ctx, "open/", do)
+}
+
+// Previews calls do for the ids of the subjects that a preview registered and has not destroyed yet.
+func (l *Ledger) Previews(ctx context.Context, do func(id string) error) error {
+	return each(ctx, l, "previews", "", func(id string, _ int64, _ struct{}) error { return do(id) })
+}
+
+func (l *Ledger) spreadIDs(ctx context.Context, prefix string, do func(id string) error) error {
+	for _, s := range spreads {
+		err := each(ctx, l, prefix+string(s), "", func(id string, _ int64, _ struct{}) error { return do(id) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Destroy removes a preview's request and everything that was written about it.
+func (l *Ledger) Destroy(ctx context.Context, r Request) error {
+	return l.store.Write(ctx, Change{Key: requestKey(r.ID)}, Change{Key: r.listKey()})
+}
+
+// Word says what became of a request in one target and area.
+type Word string
+
+// The words.
+const (
+	VerifiedAbsent Word = "verified_absent" // deleted, searched again, gone
+	Accepted       Word = "accepted"        // the provider took the order and offers no way to look
+	ProviderClosed Word = "provider_closed"
+	Nothing        Word = "nothing_found"
+	Kept           Word = "kept"
+	NotDone        Word = "failed"
+)
+
+// Outcome is what became of a request in one target and area.
+type Outcome struct {
+	Target   string    `json:"target"`
+	Provider string    `json:"provider"`
+	Area     string    `json:"area"`
+	Word     Word      `json:"word"`
+	Reason   string    `json:"reason,omitempty"` // fault name, or the ground why something is kept
+	Found    int       `json:"found"`
+	Deleted  int       `json:"deleted"`
+	Already  int       `json:"already_absent,omitempty"` // gone when its delete arrived
+	Kept     int       `json:"kept,omitempty"`
+	Tokens   []string  `json:"tokens,omitempty"` // the provider's own transaction tokens
+	Searched int       `json:"searches"`         // whole searches of the area in the last job
+	Seen     int64     `json:"seen,omitempty"`   // objects looked at by the last search
+	Skipped  int64     `json:"unreadable,omitempty"`
+	At       time.Time `json:"at"`
+}
+
+// Closing is one request at the end of a job.
+type Closing struct {
+	Request     Request // with its new status
+	Outcomes    []Outcome
+	Certificate string
+}
+
+// CloseRequests writes the end of requests in their job: status, outcomes and certificate; with a final status the
+// sealed subject and the index entries go. Requests that another writer ended first are left as they are.
+func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closing) error {
+	all := make([][]Change, 0, len(closings))
+	for _, c := range closings {
+		old, version, err := read[Request](ctx, l, requestKey(c.Request.ID))
+		if err != nil {
+			return err
+		}
+		if old.Status.Final() || old.Job != job {
+			continue
+		}
+		r, keys := c.Request, old.Keys
+		r.Job, r.LastJob = "", job
+		member := Change{Key: memberKey(job, r.ID), Data: encode(Member{Status: r.Status}), If: 1}
+		var expires time.Time
+		if r.Status.Final() {
+			r.Subject, r.Keys = nil, nil
+			expires = r.Closed.Add(Retention)
+		}
+		changes := []Change{member, {Key: requestKey(r.ID), Data: encode(r), If: version, Expires: expires}}
+		former, err := l.store.Query(ctx, "request/"+r.ID, "", "", page)
+		if err != nil {
+			return err
+		}
+		versions := map[string]int64{}
+		for _, i := range former {
+			versions[i.Sort] = i.Version
+		}
+		put := func(sort string, data []byte) {
+			changes = append(changes, Change{Key: Key{"request/" + r.ID, sort}, Data: data, If: versions[sort], Expires: expires})
+		}
+		put("outcomes", encode(c.Outcomes))
+		put("certificate", encode(c.Certificate))
+		if r.Status.Final() {
+			changes = append(changes, Change{Key: r.openKey()})
+			for _, k := range keys {
+				changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
+			}
+		}
+		all = append(all, changes)
+	}
+	return l.groups(ctx, all, func(int) error { return nil })
+}
+
+// Abandon ends an open request that no job holds: its sealed subject and index entries go.
+func (l *Ledger) Abandon(ctx context.Context, id string, at time.Time) error {
+	r, version, err := read[Request](ctx, l, requestKey(id))
+	if err != nil || r.Status.Final() || r.Job != "" {
+		return err
+	}
+	changes := []Change{{Key: r.openKey()}}
+	for _, k := range r.Keys {
+		changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
+	}
+	r.Status, r.Closed, r.Subject, r.Keys = Abandoned, at, nil, nil
+	changes = append(changes, Change{Key: requestKey(id), Data: encode(r), If: version, Expires: at.Add(Retention)})
+	return l.store.Write(ctx, changes...)
+}
+
+// Outcomes reads what became of a request, in the order of targets and areas; none before its first job closed it.
+func (l *Ledger) Outcomes(ctx context.Context, id string) ([]Outcome, error) {
+	out, _, err := read[[]Outcome](ctx, l, Key{"request/" + id, "outcomes"})
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return out, err
+}
+
+// Certificate reads a request's signed certificate, a compact JWS; ErrNotFound where there is none.
+func (l *Ledger) Certificate(ctx context.Context, id string) (string, error) {
+	c, _, err := read[string](ctx, l, Key{"request/" + id, "certificate"})
+	return c, err
+}

@@ -1,0 +1,224 @@
+// Package local is Lethe on one machine: it wires the ledger on bbolt, the key file, the providers' clients and the
+// steps to the runner of the state machine, and runs jobs to their end.
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/lethe-dsr/lethe/internal/appcenter"
+	"github.com/lethe-dsr/lethe/internal/asl"
+	"github.com/lethe-dsr/lethe/internal/batch"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
+	"github.com/lethe-dsr/lethe/internal/provider"
+	"github.com/lethe-dsr/lethe/internal/seal"
+	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/statemachine"
+)
+
+// Version is what certificates name as the software.
+const Version = "lethe 0.1.0"
+
+// lockWait is how long a command waits for another lethe that has the ledger open.
+const lockWait = 3 * time.Second
+
+// Options of a House. The zero value is what a program wants.
+type Options struct {
+	Now       func() time.Time
+	Sleep     func(ctx context.Context, d time.Duration) error // of the state machine's waits
+	Transport http.RoundTripper                                // to the providers
+	RetryWait time.Duration                                    // of a provider client's first retry
+	Report    func(erase.Event)                                // progress of steps
+	Observe   func(asl.Event)                                  // progress of the machine
+}
+
+// House is an open data directory: the ledger and the key file. Close it.
+type House struct {
+	Base  erase.Base
+	Key   *seal.Key
+	store *boltstore.Store
+	opts  Options
+
+	runner  *asl.Runner
+	mu      sync.Mutex
+	running map[string]bool // jobs that this process works on now
+	plans   map[string]erase.Plan
+}
+
+// Open opens a data directory, which it makes when create is set. Without a Work call the house can be read only.
+func Open(dir string, create bool, o Options) (*House, error) {
+	db, keyFile := filepath.Join(dir, "ledger.db"), filepath.Join(dir, "lethe.key")
+	_, noLedger := os.Stat(db)
+	_, noKey := os.Stat(keyFile)
+	switch {
+	case errors.Is(noLedger, os.ErrNotExist) && !create:
+		return nil, fmt.Errorf("there is no ledger in %s; name the directory of an earlier run with --data", dir)
+	case noLedger == nil && errors.Is(noKey, os.ErrNotExist):
+		// A new key would open nothing that is sealed in the ledger, and recognise nobody.
+		return nil, fmt.Errorf("%s has a ledger, but its key file lethe.key is missing; restore it from where you keep it", dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the data directory %s cannot be made: %w", dir, err)
+	}
+	key, err := seal.OpenKey(keyFile, rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	store, err := boltstore.Open(db, lockWait)
+	if err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Report == nil {
+		o.Report = func(erase.Event) {}
+	}
+	if o.Observe == nil {
+		o.Observe = func(asl.Event) {}
+	}
+	h := &House{Key: key, store: store, opts: o, running: map[string]bool{}, plans: map[string]erase.Plan{}}
+	h.Base = erase.Base{
+		Ledger: ledger.New(store), Seal: key,
+		Now:    func() time.Time { return o.Now().UTC().Truncate(time.Millisecond) },
+		NewID:  func() string { return ulid.MustNew(ulid.Timestamp(o.Now()), rand.Reader).String() },
+		Report: o.Report,
+	}
+	return h, nil
+}
+
+// Close closes the ledger.
+func (h *House) Close() error { return h.store.Close() }
+
+// Configure connects the house to the targets of a configuration.
+func (h *House) Configure(c config.Config) error {
+	h.Base.Config = c
+	steps, err := h.steps(c)
+	if err != nil {
+		return err
+	}
+	tasks := map[string]asl.Task{}
+	var names []string
+	for _, s := range steps {
+		name := s.Name() + "FunctionArn"
+		names = append(names, name)
+		tasks[name] = func(ctx context.Context, in []byte) ([]byte, error) {
+			out, err := s.Invoke(ctx, in)
+			var named messages.InvokeResponse_Error
+			if errors.As(err, &named) {
+				return nil, stepError{named}
+			}
+			return out, err
+		}
+	}
+	m, err := asl.Load(statemachine.Erasure, names)
+	if err != nil {
+		return err
+	}
+	h.runner, err = asl.New(m, tasks, executions{h.Base.Ledger}, asl.Options{
+		Now: h.opts.Now, Sleep: h.opts.Sleep, Observe: h.observe,
+	})
+	return err
+}
+
+// steps makes all steps of the state machine.
+func (h *House) steps(c config.Config) ([]step.Step, error) {
+	apps := map[string]*appcenter.Client{}
+	containers := map[string]*appcenter.Container{}
+	profiles := map[string]*batch.Client{}
+	for _, t := range c.Targets {
+		pace := provider.NewPace(t.RequestsPerMinute)
+		switch t.Provider {
+		case config.AppCenter:
+			apps[t.ID] = appcenter.New(appcenter.Options{
+				Base: t.BaseURL, Token: t.Token.Reveal(), Owner: t.Owner, App: t.App,
+				Pace: pace, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait,
+			})
+			container, err := appcenter.OpenContainer(t.ExportContainer.Reveal(), h.opts.Transport)
+			if err != nil {
+				return nil, fmt.Errorf("target %s: %w", t.ID, err)
+			}
+			containers[t.ID] = container
+		case config.Batch:
+			profiles[t.ID] = batch.New(batch.Options{
+				Base: t.BaseURL, APIKey: t.APIKey.Reveal(), RESTKey: t.RESTKey.Reveal(),
+				Pace: pace, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait,
+			})
+		}
+	}
+	app := func(target string) (*appcenter.Client, error) { return at(apps, target) }
+	container := func(target string) (erase.Container, error) { return at(containers, target) }
+	b := h.Base
+	return []step.Step{
+		step.New("OpenJob", erase.OpenJob(b)),
+		step.New("ExportDevices", erase.ExportDevices(b, func(target string) (erase.Exporter, erase.Container, error) {
+			a, err := app(target)
+			if err != nil {
+				return nil, nil, err
+			}
+			c, err := container(target)
+			return a, c, err
+		}, h.alive)),
+		step.New("MatchSubject", erase.MatchSubject(b, container)),
+		step.New("RemoveExport", erase.RemoveExport(b, container)),
+		step.New("ListAudiences", erase.ListAudiences(b, func(t string) (erase.AudienceLister, error) { return app(t) })),
+		step.New("ListNotifications", erase.ListNotifications(b, func(t string) (erase.NotificationReader, error) { return app(t) })),
+		step.New("ReviewFindings", erase.ReviewFindings(b)),
+		step.New("RequestApproval", erase.RequestApproval(b)),
+		step.New("DeleteInstall", erase.DeleteInstall(b, func(t string) (erase.InstallDeleter, error) { return app(t) })),
+		step.New("DeleteAudiences", erase.DeleteAudiences(b, func(t string) (erase.AudienceDeleter, error) { return app(t) })),
+		step.New("DeleteNotifications", erase.DeleteNotifications(b, func(t string) (erase.NotificationDeleter, error) { return app(t) })),
+		step.New("BatchDelete", erase.BatchDelete(b, func(t string) (erase.ProfileDeleter, error) { return at(profiles, t) })),
+		step.New("CloseJob", erase.CloseJob(b, h.Key, Version)),
+	}, nil
+}
+
+// at finds a target's client; a job may name a target that the configuration lost since.
+func at[C any](clients map[string]C, target string) (C, error) {
+	c, ok := clients[target]
+	if !ok {
+		return c, erase.UnknownTarget(target)
+	}
+	return c, nil
+}
+
+// alive tells whether this process works on a job. No other process can: the ledger is locked.
+func (h *House) alive(_ context.Context, job string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.running[job]
+}
+
+// stepError carries a step's error name to the runner.
+type stepError struct{ messages.InvokeResponse_Error }
+
+func (e stepError) ErrorName() string { return e.Type }
+func (e stepError) Error() string     { return e.Message }
+
+// executions keeps the runner's records in the ledger.
+type executions struct{ l *ledger.Ledger }
+
+func (e executions) Load(ctx context.Context, name string) ([]byte, error) {
+	b, err := e.l.LoadExecution(ctx, name)
+	if errors.Is(err, ledger.ErrNotFound) {
+		err = asl.ErrNoExecution
+	}
+	return b, err
+}
+
+func (e executions) Save(ctx context.Context, name string, record []byte) error {
+	return e.l.SaveExecution(ctx, name, record)
+}

@@ -1,0 +1,244 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lethe-dsr/lethe/internal/asl"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/subject"
+)
+
+// Run is what became of a command that worked on people.
+type Run struct {
+	Job      string     // the job that this command ran last
+	Jobs     []string   // all jobs it ran or took up, oldest first
+	Requests []string   // of the people it was given, in their order, or of everybody a sweep took
+	Joined   int        // how many of them had asked before and are still open
+	Plan     erase.Plan // of a preview
+	Mode     config.Mode
+}
+
+// Preview finds what would be deleted for people, and leaves no request behind.
+func (h *House) Preview(ctx context.Context, people []subject.Subject) (Run, error) {
+	run := Run{Mode: config.Preview}
+	if _, err := h.recover(ctx, true); err != nil {
+		return run, err
+	}
+	filing, err := erase.File(ctx, h.Base, "cli", true, people)
+	if err != nil {
+		return run, err
+	}
+	run.Requests = filing.Requests
+	result, err := h.start(ctx, &run, erase.Input{Mode: config.Preview}, filing.Requests)
+	if err != nil {
+		return run, err
+	}
+	if result.Status != asl.Succeeded {
+		return run, failed(run.Job, result)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	run.Plan = h.plans[run.Job]
+	return run, nil
+}
+
+// Erase erases people; none at all means a sweep over everybody whose request is open. Executions that were interrupted
+// are taken up first. Somebody whose job was taken up is not started again in the same run.
+func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config.Mode) (Run, error) {
+	run := Run{Mode: mode}
+	filing, err := erase.File(ctx, h.Base, "cli", false, people)
+	if err != nil {
+		return run, err
+	}
+	run.Requests, run.Joined = filing.Requests, filing.Joined
+	if run.Jobs, err = h.recover(ctx, false); err != nil {
+		return run, err
+	}
+	sweep := len(people) == 0
+	if sweep {
+		err := h.Base.Ledger.OpenRequests(ctx, func(id string) error {
+			run.Requests = append(run.Requests, id)
+			return nil
+		})
+		if err != nil {
+			return run, err
+		}
+	}
+	var free []string
+	for _, id := range run.Requests {
+		r, err := h.Base.Ledger.Request(ctx, id)
+		if err != nil {
+			return run, err
+		}
+		if r.Job == "" && !r.Status.Final() && !slices.Contains(run.Jobs, r.LastJob) {
+			free = append(free, id)
+		} else if run.Job == "" {
+			run.Job = r.Job + r.LastJob // one of the two: held now, or closed by it
+			if r.Job != "" {
+				run.Job = r.Job
+			}
+		}
+	}
+	if len(free) == 0 {
+		return run, nil
+	}
+	result, err := h.start(ctx, &run, erase.Input{Mode: mode}, free)
+	if err != nil {
+		return run, err
+	}
+	return run, machineFailed(run.Job, result)
+}
+
+// Decide gives a person's word on the plan that waits in a job, and runs the job on.
+func (h *House) Decide(ctx context.Context, job, plan, by string, approved bool) error {
+	token, err := erase.Decide(ctx, h.Base, job, plan, by, approved)
+	if err != nil {
+		return err
+	}
+	result, err := h.work(ctx, job, func() (asl.Result, error) {
+		r, err := h.runner.Succeed(ctx, job, token, []byte(`{}`))
+		if errors.Is(err, asl.ErrToken) || errors.Is(err, asl.ErrTimedOut) { // answered before a crash, or too late
+			return h.runner.Resume(ctx, job)
+		}
+		return r, err
+	})
+	if err != nil {
+		return err
+	}
+	return machineFailed(job, result)
+}
+
+// start runs a new job over requests.
+func (h *House) start(ctx context.Context, run *Run, in erase.Input, requests []string) (asl.Result, error) {
+	job := h.Base.NewID()
+	run.Job, run.Jobs = job, append(run.Jobs, job)
+	if err := h.Base.Ledger.Invite(ctx, job, requests); err != nil {
+		return asl.Result{}, err
+	}
+	input, err := json.Marshal(in)
+	if err != nil {
+		return asl.Result{}, err
+	}
+	return h.work(ctx, job, func() (asl.Result, error) { return h.runner.Start(ctx, job, input) })
+}
+
+// work runs an execution on, and tidies up after it when it has ended.
+func (h *House) work(ctx context.Context, job string, on func() (asl.Result, error)) (asl.Result, error) {
+	h.mu.Lock()
+	h.running[job] = true
+	h.mu.Unlock()
+	defer func() {
+		h.mu.Lock()
+		delete(h.running, job)
+		h.mu.Unlock()
+	}()
+	result, err := on()
+	if err != nil {
+		return result, err
+	}
+	if result.Status == asl.Succeeded || result.Status == asl.Failed {
+		if err := h.Base.Ledger.DropExecution(ctx, job); err != nil {
+			return result, err
+		}
+		// Destroyed identifiers leave sealed bytes in the file's free pages; a new file has none.
+		return result, h.store.Compact()
+	}
+	return result, nil
+}
+
+// recover takes up what an earlier run left: executions that were killed, subjects of previews that never ran, and
+// requests whose time for another try is over. It answers the jobs that it ran. A preview deletes nothing, so it takes
+// up previews only.
+func (h *House) recover(ctx context.Context, previewsOnly bool) ([]string, error) {
+	var names []string
+	l := h.Base.Ledger
+	err := l.Executions(ctx, func(name string) error {
+		names = append(names, name)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var ran []string
+	for _, name := range names {
+		job, err := l.Job(ctx, name)
+		preview := err == nil && job.Mode == string(config.Preview)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return ran, err
+		}
+		if previewsOnly && !preview {
+			continue
+		}
+		result, err := h.work(ctx, name, func() (asl.Result, error) { return h.runner.Resume(ctx, name) })
+		if err != nil {
+			return ran, err
+		}
+		if !preview && result.Status != asl.Waiting {
+			ran = append(ran, name)
+		}
+	}
+	var orphans, old []ledger.Request
+	err = l.Previews(ctx, func(id string) error {
+		r, err := l.Request(ctx, id)
+		orphans = append(orphans, r)
+		return err
+	})
+	if err != nil {
+		return ran, err
+	}
+	for _, r := range orphans {
+		if err := l.Destroy(ctx, r); err != nil {
+			return ran, err
+		}
+	}
+	err = l.OpenRequests(ctx, func(id string) error {
+		r, err := l.Request(ctx, id)
+		if r.Job == "" && erase.GivenUp(r, h.Base.Now()) {
+			old = append(old, r)
+		}
+		return err
+	})
+	if err != nil {
+		return ran, err
+	}
+	for _, r := range old {
+		if err := l.Abandon(ctx, r.ID, h.Base.Now()); err != nil {
+			return ran, err
+		}
+	}
+	return ran, nil
+}
+
+// observe keeps a preview's plan before its job is destroyed, and passes the machine's progress on.
+func (h *House) observe(e asl.Event) {
+	if e.Kind == asl.Entered && e.State == "CloseJob" {
+		ctx := context.Background() // the plan is read from the ledger on this machine; nobody waits for it elsewhere
+		if job, err := h.Base.Ledger.Job(ctx, e.Execution); err == nil && job.Mode == string(config.Preview) {
+			if plan, err := erase.LoadPlan(ctx, h.Base, e.Execution, true); err == nil {
+				h.mu.Lock()
+				h.plans[e.Execution] = plan
+				h.mu.Unlock()
+			}
+		}
+	}
+	h.opts.Observe(e)
+}
+
+// failed tells why a machine could not do its work.
+func failed(job string, r asl.Result) error {
+	return fmt.Errorf("job %s: the state machine ended as %s: %s", job, r.Error, r.Cause)
+}
+
+// machineFailed tells it where the outcomes do not: NothingErased is in them, for every lane.
+func machineFailed(job string, r asl.Result) error {
+	if r.Status == asl.Failed && r.Error != "NothingErased" {
+		return failed(job, r)
+	}
+	return nil
+}

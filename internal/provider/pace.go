@@ -1,0 +1,35 @@
+package provider
+
+import (
+	"context"
+	"time"
+)
+
+// Window is the span over which calls are counted.
+const Window = time.Minute
+
+// Pace keeps a provider's limit of calls: no span of 60 seconds, wherever it starts, holds more than perMinute calls.
+// A token bucket would let through its burst on top of its rate. Here a call holds one of perMinute places from before
+// it is sent until Window after its answer came, so the count holds at the provider's end of the wire too.
+type Pace struct{ places chan struct{} }
+
+// NewPace makes a limit of perMinute calls; 0 means none.
+func NewPace(perMinute int) *Pace {
+	if perMinute <= 0 {
+		return &Pace{}
+	}
+	return &Pace{places: make(chan struct{}, perMinute)}
+}
+
+// Take waits for a place. The returned function says that the call has ended; it must be called once.
+func (p *Pace) Take(ctx context.Context) (ended func(), err error) {
+	if p == nil || p.places == nil {
+		return func() {}, ctx.Err()
+	}
+	select {
+	case p.places <- struct{}{}:
+		return func() { time.AfterFunc(Window, func() { <-p.places }) }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,59 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+)
+
+// perCall is the longest that one attempt may take, from connecting to the last byte of the answer. The wait for a
+// place in the Pace is not part of it: that can be longer.
+const perCall = 60 * time.Second
+
+// transport makes one attempt: it counts it, retries included, because the provider does; bounds its time; and reads
+// the whole answer, so that one that breaks off is a failed attempt like any other.
+type transport struct {
+	pace *Pace
+	next http.RoundTripper
+}
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	ended, err := t.pace.Take(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { ended() }()
+	ctx, cancel := context.WithTimeout(r.Context(), perCall)
+	defer cancel()
+	// net/http sends a GET again by itself when a kept-alive connection breaks while the answer is awaited. That is one
+	// more call to the provider, and takes one more place.
+	sent := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		if sent {
+			again, err := t.pace.Take(ctx)
+			if err != nil {
+				return // the context has ended, and the call with it
+			}
+			before := ended
+			ended = func() { before(); again() }
+		}
+		sent = true
+	}})
+	res, err := t.next.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	_, err = b.ReadFrom(io.LimitReader(res.Body, maxAnswer+1))
+	if closed := res.Body.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return nil, err
+	}
+	res.Body = io.NopCloser(&b)
+	return res, nil
+}

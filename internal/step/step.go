@@ -1,0 +1,53 @@
+// Package step turns a typed function into a JSON handler with named errors. The value is what aws-lambda-go starts on
+// AWS and what the local runner calls: same JSON, same error names.
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
+)
+
+// Step is one step of the state machine. It implements lambda.Handler.
+type Step struct {
+	name   string
+	invoke func(context.Context, []byte) ([]byte, error)
+}
+
+// New makes a step of a function. Its name is the one in the state machine's substitutions, without "FunctionArn".
+func New[In, Out any](name string, run func(context.Context, In) (Out, error)) Step {
+	return Step{name: name, invoke: func(ctx context.Context, payload []byte) ([]byte, error) {
+		var in In
+		if err := json.Unmarshal(payload, &in); err != nil {
+			return nil, named(name, fault.New(fault.BadInput, "the input is not the JSON that this step takes"))
+		}
+		out, err := run(ctx, in)
+		if err != nil {
+			return nil, named(name, err)
+		}
+		return json.Marshal(out)
+	}}
+}
+
+// Name is the step's name, such as DeleteInstall.
+func (s Step) Name() string { return s.name }
+
+// Invoke runs the step on a JSON input. Its error is a messages.InvokeResponse_Error that carries the fault's name.
+func (s Step) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	return s.invoke(ctx, payload)
+}
+
+// named gives an error its name at the boundary. Lambda reports an error under the name of its outermost Go type, so a
+// wrapped one arrives as "wrapError" and no Catch matches. The text of an error without a name is left out: nobody has
+// checked that it holds nothing personal.
+func named(step string, err error) error {
+	name, text := fault.NameOf(err), err.Error()
+	if name == fault.Internal {
+		text = fmt.Sprintf("unexpected error of type %T; nothing was lost, run it again", err)
+	}
+	return messages.InvokeResponse_Error{Type: string(name), Message: step + ": " + text}
+}
