@@ -108,7 +108,6 @@ func (e *execution) callForToken(ctx context.Context, s *state, input any, sc sc
 	if e.rec.Status == Waiting {
 		defer e.mu.Unlock()
 		if e.now().Before(e.rec.Deadline) {
-			e.closing = true
 			return nil, errWaiting
 		}
 		e.rec.Token, e.rec.Status = "", Running
@@ -150,7 +149,6 @@ func (e *execution) callForToken(ctx context.Context, s *state, input any, sc sc
 		e.rec.Status = Running
 		return nil, err
 	}
-	e.closing = true
 	return nil, errWaiting
 }
 

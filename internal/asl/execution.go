@@ -20,13 +20,10 @@ type execution struct {
 
 	mu      sync.Mutex // guards the fields below; answers come from other goroutines
 	rec     record
-	closing bool // the call is about to end; no answer may be left with it any more
+	refused bool // the call ends without having run it, so that no answer may be left with it
 }
 
 func (e *execution) release() {
-	e.mu.Lock()
-	e.closing = true
-	e.mu.Unlock()
 	e.Runner.mu.Lock()
 	delete(e.active, e.name)
 	e.Runner.mu.Unlock()

@@ -22,11 +22,15 @@ type memory struct {
 	mu      sync.Mutex
 	records map[string][]byte
 	saves   int
+	onLoad  func()
 	onSave  func(n int) error // n counts from 1; its error is Save's, and the record is lost
 	after   func(n int) error // the same, but the record is there
 }
 
 func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
+	if m.onLoad != nil {
+		m.onLoad()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b, ok := m.records[name]
@@ -36,12 +40,9 @@ func (m *memory) Load(_ context.Context, name string) ([]byte, error) {
 	return slices.Clone(b), nil
 }
 
-func (m *memory) Save(ctx context.Context, name string, record []byte) error {
+func (m *memory) Save(_ context.Context, name string, record []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	m.saves++
 	if m.onSave != nil {
 		if err := m.onSave(m.saves); err != nil {
@@ -77,6 +78,7 @@ func (e namedError) ErrorName() string { return e.name }
 //	wraps NAME      fails with an error that wraps one of that name
 //	echo            answers its input
 //	after 5s JSON   answers when that time has passed, or fails when its context ends
+//	late 5s JSON    the same, but does not look at its context
 //	stuck           does not look at its context for an hour
 //	panic           panics
 type script struct {
@@ -136,9 +138,13 @@ func (s *script) call(ctx context.Context, name string, input []byte) ([]byte, e
 			return nil, err
 		}
 		return []byte(rest2), nil
-	case "stuck":
-		time.Sleep(time.Hour)
-		return []byte(`"too late"`), nil
+	case "late", "stuck":
+		d, err := time.ParseDuration(first)
+		if err != nil {
+			d = time.Hour
+		}
+		time.Sleep(d)
+		return []byte(rest2), nil
 	case "panic":
 		panic("ann@example.com")
 	}

@@ -46,7 +46,7 @@ func TestPathFinds(t *testing.T) {
 
 // What is inserted at a path is found there, and the document that it is inserted into stays as it was.
 func FuzzPath(f *testing.F) {
-	for _, path := range []string{"$", "$$", "$.a.b", "$['a']", "$[0].x", "$.a[1][2]", "$..a", "$.*", "$[", "$['", "$.a['b\\'c']", "$.ü", "States.Array(1)", "$[?(@.a)]"} {
+	for _, path := range []string{"$", "$$", "$.a.b", "$['a']", "$[0].x", "$.a.b[1][2]", "$.a.b[1].x", "$..a", "$.*", "$[", "$['", "$.a['b\\'c']", "$.ü", "States.Array(1)", "$[?(@.a)]"} {
 		f.Add(path, []byte(`{"a": {"b": [1, [2, 3, 4]]}, "ü": 1}`))
 	}
 	f.Fuzz(func(t *testing.T, text string, document []byte) {

@@ -178,8 +178,8 @@ func (r *Runner) answer(ctx context.Context, name, token string, a answer) (Resu
 }
 
 // with calls prepare with the execution of this name, locked, and then runs it on unless it is running already; running
-// tells prepare which. Of all calls for one name only one runs the execution; calls that come when that one is about to
-// stop wait for it, and then take the execution themselves.
+// tells prepare which. Of all calls for one name only one runs the execution; those that come when it has ended, waits or
+// was not run at all, and that call has not returned yet, wait for that, and then take the execution themselves.
 func (r *Runner) with(ctx context.Context, name string, prepare func(e *execution, running bool) error) (Result, error) {
 	for {
 		r.mu.Lock()
@@ -192,7 +192,7 @@ func (r *Runner) with(ctx context.Context, name string, prepare func(e *executio
 			defer e.release()
 			err := prepare(e, false)
 			status := e.rec.Status
-			e.closing = err != nil
+			e.refused = err != nil
 			e.mu.Unlock()
 			if err != nil {
 				return Result{Status: status}, err
@@ -201,7 +201,7 @@ func (r *Runner) with(ctx context.Context, name string, prepare func(e *executio
 		}
 		r.mu.Unlock()
 		e.mu.Lock()
-		if e.rec.Status == Running && !e.closing {
+		if e.rec.Status == Running && !e.refused {
 			err := prepare(e, true)
 			e.mu.Unlock()
 			return Result{Status: Running}, err

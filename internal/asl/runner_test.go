@@ -171,7 +171,9 @@ func TestMachineTimeoutAcrossProcesses(t *testing.T) {
 		store := &memory{}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 		defer cancel()
-		newRunner(t, m, s.tasks(), store, Options{}).Start(ctx, "job", nil)
+		if res, err := newRunner(t, m, s.tasks(), store, Options{}).Start(ctx, "job", nil); res.Status != Running || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %+v, %v; the caller's deadline is not the machine's", res, err)
+		}
 		begin := time.Now()
 		res, err := newRunner(t, m, s.tasks(), store, Options{}).Resume(t.Context(), "job")
 		if err != nil || res.Error != Timeout || time.Since(begin) != 10*time.Second {

@@ -3,7 +3,9 @@ package asl
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,6 +113,90 @@ func TestRetryMakesANewToken(t *testing.T) {
 			t.Errorf("got %+v, %v after %d calls; want it to fail after 2", res, err, len(s.called()))
 		}
 	})
+}
+
+// A call that fails takes its token with it: the next attempt has another.
+func TestRetryOfTheCallMakesANewToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t, "A ! Again\nA -> 1")
+		r := newRunner(t, load(t, asking), s.tasks(), &memory{}, Options{})
+		token := start(t, r)
+		calls := s.called()
+		if len(calls) != 2 || calls[0] == calls[1] || !strings.Contains(calls[1], token) {
+			t.Errorf("calls %v, token %s", calls, token)
+		}
+	})
+}
+
+// An answer that was taken is stored at once: it survives a crash before the next state.
+func TestAnswerSurvivesACrash(t *testing.T) {
+	t.Parallel()
+	store := &memory{}
+	r := newRunner(t, load(t, asking), newScript(t, "A -> 1").tasks(), store, Options{})
+	token := start(t, r)
+	answered := store.saves + 1
+	store.onSave = func(n int) error {
+		if n > answered {
+			return errLost
+		}
+		return nil
+	}
+	if res, err := r.Succeed(t.Context(), "job", token, []byte("true")); !errors.Is(err, errLost) || res.Status != Running {
+		t.Fatalf("got %+v, %v", res, err)
+	}
+	store.onSave = nil
+	res, err := newRunner(t, load(t, asking), nil, store, Options{}).Resume(t.Context(), "job")
+	if err != nil || string(res.Output) != `{"answer":true}` {
+		t.Errorf("got %+v, %v; want the answer to be there", res, err)
+	}
+}
+
+// An answer that could not be stored was not given: it can be given again.
+func TestAnswerThatWasNotStored(t *testing.T) {
+	t.Parallel()
+	store := &memory{}
+	r := newRunner(t, load(t, asking), newScript(t, "A -> 1").tasks(), store, Options{})
+	token := start(t, r)
+	store.onSave = func(int) error { return errLost }
+	if res, err := r.Succeed(t.Context(), "job", token, nil); !errors.Is(err, errLost) || res.Status != Waiting {
+		t.Errorf("got %+v, %v; want the store's error", res, err)
+	}
+	store.onSave = nil
+	if res, err := r.Succeed(t.Context(), "job", token, nil); err != nil || res.Status != Succeeded {
+		t.Errorf("the second time: got %+v, %v", res, err)
+	}
+}
+
+// An answer that comes while another call looks at the execution and leaves it alone carries it on all the same.
+func TestAnswerBesideARefusedStart(t *testing.T) {
+	t.Parallel()
+	store := &memory{}
+	r := newRunner(t, load(t, asking), newScript(t, "A -> 1").tasks(), store, Options{})
+	token := start(t, r)
+	store.records["job"] = []byte(strings.Replace(store.record("job"), `"waiting"`, `"running"`, 1)) // as if killed
+	answered := make(chan Result, 1)
+	var once sync.Once
+	store.onLoad = func() {
+		once.Do(func() {
+			go func() {
+				res, err := r.Succeed(t.Context(), "job", token, []byte("true"))
+				if err != nil {
+					t.Error(err)
+				}
+				answered <- res
+			}()
+			for range 1000 {
+				runtime.Gosched() // until it waits for the lock of the execution; a mutex cannot be asked
+			}
+		})
+	}
+	if _, err := r.Start(t.Context(), "job", []byte("1")); !errors.Is(err, ErrExists) {
+		t.Errorf("got %v, want ErrExists", err)
+	}
+	if res := <-answered; res.Status != Succeeded {
+		t.Errorf("got %+v; want it carried on", res)
+	}
 }
 
 func TestTokenTimesOut(t *testing.T) {

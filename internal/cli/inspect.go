@@ -299,13 +299,9 @@ func verifyCommand(io IO) *cobra.Command {
 			} else if err := c.reading(io, func(h *local.House) error { trusted = h.Key.PublicSet(); return nil }); err != nil {
 				return fmt.Errorf("%w; or give the issuer's public key with --key FILE", err)
 			}
-			payload, kid, err := seal.Verify(strings.TrimSpace(string(text)), trusted)
+			cert, kid, err := checkCertificate(string(text), trusted)
 			if err != nil {
 				return fmt.Errorf("%s is NOT valid: %w", args[0], err)
-			}
-			var cert erase.Certificate
-			if err := json.Unmarshal(payload, &cert); err != nil {
-				return fmt.Errorf("%s is signed, but it is no certificate of erasure", args[0])
 			}
 			if c.json {
 				return printJSON(io, struct {
@@ -321,6 +317,18 @@ func verifyCommand(io IO) *cobra.Command {
 	cmd.Flags().StringVar(&keys, "key", "", "`FILE` with the issuer's public keys (JWKS); default: the key of the data directory")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print what the certificate says as JSON")
 	return cmd
+}
+
+// checkCertificate checks a certificate's signature, and reads it.
+func checkCertificate(jws string, trusted []byte) (c erase.Certificate, kid string, err error) {
+	payload, kid, err := seal.Verify(jws, trusted)
+	if err != nil {
+		return c, kid, err
+	}
+	if err := json.Unmarshal(payload, &c); err != nil || c.Request.ID == "" {
+		return c, kid, errors.New("it is signed, but it is no certificate of erasure")
+	}
+	return c, kid, nil
 }
 
 // showCertificate prints what a checked certificate says.

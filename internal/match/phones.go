@@ -49,6 +49,7 @@ func (m *Matcher) foreignPhone(text string) bool {
 				switch {
 				case startsInternational(number):
 					e164, ok = subject.NormalPhone(number, m.region)
+				case strings.HasPrefix(number, "000"): // valid in some regions by the letter; a filler in real texts
 				case number[0] == '0' || j > i:
 					e164, ok = validPhone(number, m.region)
 				}

@@ -1,0 +1,242 @@
+package demo
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/local"
+	"github.com/lethe-dsr/lethe/internal/people"
+)
+
+func start(t *testing.T, seed uint64) *World {
+	t.Helper()
+	w, err := Start(t.Context(), seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func configure(t *testing.T, w *World) config.Config {
+	t.Helper()
+	c, err := config.Parse(w.Config(), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// survivors counts the bystanders that are still there, and how many there are to be.
+func (w *World) survivors() (left, of int) {
+	for _, a := range w.apps {
+		for _, h := range w.held(a) {
+			left += len(both(h.ids, a.planted[h.area].bystanders))
+			of += len(a.planted[h.area].bystanders)
+		}
+	}
+	for _, b := range w.bases {
+		left += len(both(w.profiles.Users(b.apiKey), b.bystanders))
+		of += len(b.bystanders)
+	}
+	return left, of
+}
+
+func TestErasureRemovesWhatWasPlantedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1)
+	before := w.Counts()
+	c := configure(t, w)
+	h, err := local.Open(t.TempDir(), true, local.Options{Sleep: nil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if err := h.Configure(c); err != nil {
+		t.Fatal(err)
+	}
+
+	began := time.Now()
+	preview, err := h.Preview(t.Context(), w.People())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPlan(t, preview.Plan, before)
+	if got := w.Counts(); !reflect.DeepEqual(got, before) {
+		t.Errorf("a preview changed the world from %v to %v", before, got)
+	}
+
+	run, err := h.Erase(t.Context(), w.People(), c.Mode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rounds := 0
+	for {
+		job, err := h.Base.Ledger.Job(t.Context(), run.Job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if job.Plan == "" {
+			break
+		}
+		if rounds++; rounds > 5 {
+			t.Fatal("a plan waits after five approvals")
+		}
+		if err := h.Decide(t.Context(), run.Job, job.Plan, "test", true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rounds != 1 {
+		t.Errorf("got %d approvals, want 1: the demo asks once", rounds)
+	}
+	t.Logf("preview and erasure took %v", time.Since(began))
+
+	for n, after := range w.Counts() {
+		if want := before[n].Objects - before[n].OfPeople; after.OfPeople != 0 || after.Objects != want {
+			t.Errorf("%s %s: %d objects and %d of the people are left; want %d and 0", after.Target, after.Area, after.Objects, after.OfPeople, want)
+		}
+	}
+	if left, of := w.survivors(); left != of {
+		t.Errorf("%d of %d bystanders survived", left, of)
+	}
+	for n, want := range []ledger.Status{ledger.Erased, ledger.Erased, ledger.NothingFound} {
+		r, err := h.Base.Ledger.Request(t.Context(), run.Requests[n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Status != want {
+			t.Errorf("person %d is %s, want %s", n, r.Status, want)
+		}
+	}
+	for _, a := range w.apps {
+		if n := len(w.push.Blobs(a.Key())); n > 0 {
+			t.Errorf("%s: %d exported files are left in the container", a.target, n)
+		}
+	}
+	calls := w.Calls()
+	if calls[string(appcentertest.StartExport)] == 0 || calls["BatchDelete"] != len(w.bases) {
+		t.Errorf("got calls %v, want exports and one Batch order for each key", calls)
+	}
+}
+
+// checkPlan checks that a plan has all planted objects, an order for each user id and Batch key, and the two things that
+// the guard is meant to stop.
+func checkPlan(t *testing.T, p erase.Plan, before []Count) {
+	t.Helper()
+	got, want := map[string]int{}, map[string]int{}
+	var waits []string
+	for _, e := range p.Entries {
+		got[e.Target+" "+e.Area]++
+		for _, ground := range e.Waits {
+			waits = append(waits, e.Target+" "+e.Area+": "+ground)
+		}
+	}
+	for _, c := range before {
+		want[c.Target+" "+c.Area] = c.OfPeople
+		if c.Area == "profile" {
+			want[c.Target+" "+c.Area] = 2 // Batch cannot be asked who is known: Ann and Ben are ordered everywhere
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got a plan of %v, want %v", got, want)
+	}
+	wantWaits := []string{"acme-android devices: " + erase.SharedDevice, "acme-ios notifications: " + erase.NamesOthers}
+	if slices.Sort(waits); !slices.Equal(waits, wantWaits) {
+		t.Errorf("the guard stops %q, want %q", waits, wantWaits)
+	}
+	if len(p.Failed) > 0 {
+		t.Errorf("lanes failed: %v", p.Failed)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1)
+	got := map[string]int{}
+	for _, c := range w.Counts() {
+		got[c.Area] += c.Objects
+		if c.OfPeople == 0 {
+			t.Errorf("%s %s: nothing of the people", c.Target, c.Area)
+		}
+	}
+	want := map[string]int{devices: 20_000, audiences: 60, notifications: 500, "profile": 5_000}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	seen := map[string]bool{}
+	for _, a := range w.apps {
+		for _, h := range w.held(a) {
+			for _, id := range h.ids {
+				if key := fmt.Sprint(a.target, h.area, id); seen[key] {
+					t.Errorf("%s: two %s have one id", a.target, h.area)
+				} else {
+					seen[key] = true
+				}
+			}
+		}
+	}
+}
+
+func TestSameSeedSameWorld(t *testing.T) {
+	t.Parallel()
+	content := func(seed uint64) []any {
+		w := start(t, seed)
+		var out []any
+		for _, a := range w.apps {
+			out = append(out, w.push.Devices(a.Key()), w.push.Audiences(a.Key()), w.push.Notifications(a.Key()))
+		}
+		for _, b := range w.bases {
+			out = append(out, w.profiles.Users(b.apiKey))
+		}
+		return out
+	}
+	first := content(7)
+	if !reflect.DeepEqual(first, content(7)) {
+		t.Error("one seed gave two worlds")
+	}
+	if reflect.DeepEqual(first, content(8)) {
+		t.Error("two seeds gave one world")
+	}
+}
+
+func TestPeopleFileHasThePeople(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1)
+	r, err := people.Read(bytes.NewReader(w.PeopleCSV()), configure(t, w).PhoneRegion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for _, p := range r.People {
+		got = append(got, string(p.Encode()))
+	}
+	for _, p := range w.People() {
+		want = append(want, string(p.Encode()))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestCloseTwice(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1)
+	for range 2 {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
