@@ -113,6 +113,7 @@ func operations(s served) []operation {
 
 func TestStatusesHaveTheirFaults(t *testing.T) {
 	t.Parallel()
+	s := serve(t, world())
 	for _, row := range []struct {
 		status int
 		want   fault.Name
@@ -129,8 +130,9 @@ func TestStatusesHaveTheirFaults(t *testing.T) {
 		{501, fault.Unavailable, 1},
 		{503, fault.Unavailable, 4},
 	} {
-		s := serve(t, world())
 		for _, o := range operations(s) {
+			s.Heal()
+			before := len(s.Calls(o.op))
 			s.Fail(appcentertest.Fault{Op: o.op, Status: row.status})
 			err := o.call(t.Context(), s.Client)
 			if got := fault.NameOf(err); got != row.want {
@@ -140,7 +142,7 @@ func TestStatusesHaveTheirFaults(t *testing.T) {
 			if o.op == appcentertest.StartExport && row.status >= 500 {
 				sent = 1 // nobody knows whether it was started
 			}
-			if got := len(s.Calls(o.op)); got != sent {
+			if got := len(s.Calls(o.op)) - before; got != sent {
 				t.Errorf("%s answered %d: sent %d times, want %d", o.op, row.status, got, sent)
 			}
 		}
@@ -299,9 +301,10 @@ func TestErrorsRepeatNothing(t *testing.T) {
 		`{"export_id":` + echo + `,"status":` + echo + `,"values":[` + echo + `],"nextLink":` + echo + `}`,
 		echo,
 	} {
+		s := serve(t, world())
 		for _, status := range []int{200, 307, 400, 401, 404, 410, 429, 500} {
-			s := serve(t, world())
 			for _, o := range operations(s) {
+				s.Heal()
 				s.Fail(appcentertest.Fault{Op: o.op, Status: status, Body: body, Header: map[string]string{"Retry-After": "60", "Location": "/" + install}})
 				err := o.call(t.Context(), s.Client)
 				if err == nil {
@@ -319,8 +322,9 @@ func TestErrorsRepeatNothing(t *testing.T) {
 
 func TestErrorsSayStatusAndCode(t *testing.T) {
 	t.Parallel()
+	s := serve(t, world())
 	for code, want := range map[any]string{"Conflict": "HTTP 409, code Conflict;", 409: "HTTP 409, code 409;", "409": "code 409;", "Ann": "HTTP 409;", 12345: "HTTP 409;"} {
-		s := serve(t, world())
+		s.Heal()
 		s.Fail(appcentertest.Fault{Op: appcentertest.DeleteAudience, Status: 409, Code: code})
 		_, err := s.DeleteAudience(t.Context(), "gold")
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,7 +121,7 @@ func (s *story) tell(ctx context.Context) error {
 	for _, c := range before {
 		held.AppendRow(table.Row{c.Target, c.Area, c.Objects})
 	}
-	right(held, 3)
+	held.SetColumnConfigs([]table.ColumnConfig{rightAligned(3)})
 	held.Render()
 
 	csv, err := people.Read(strings.NewReader(string(s.world.PeopleCSV())), "DE")
@@ -135,14 +136,15 @@ func (s *story) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	showPlan(s.io, run.Plan)
+	names := []string{"Ann", "Ben", "Chloé"}
+	showPlan(s.io, run.Plan, func(id string) string { return names[slices.Index(run.Requests, id)] })
 	waiting := 0
 	for _, e := range run.Plan.Entries {
 		if len(e.Waits) > 0 {
 			waiting++
 		}
 	}
-	s.say("%s would be deleted or ordered deleted. %d of them name or belong to other people too: in every mode, those wait for a person.", count(len(run.Plan.Entries), "object"), waiting)
+	s.say("%s would be deleted or ordered deleted.\n%d of them name or belong to other people too: in every mode, those wait for a person.", count(len(run.Plan.Entries), "object"), waiting)
 
 	s.head("Erase: find again, wait for approval, delete, search again until nothing is left", "erase --config config.yaml --from people.csv")
 	s.bars.start()
@@ -167,7 +169,7 @@ func (s *story) tell(ctx context.Context) error {
 			return err
 		}
 		for _, o := range outcomes {
-			all = append(all, outcome{[]string{"Ann", "Ben", "Chloé"}[n] + ": " + plainStatus(r.Status), r.Status, o})
+			all = append(all, outcome{names[n] + ": " + plainStatus(r.Status), r.Status, o})
 		}
 	}
 	showOutcomes(s.io, all)
@@ -198,13 +200,13 @@ func (s *story) approve(ctx context.Context, run local.Run) error {
 		if err != nil {
 			return err
 		}
-		s.say("The same plan waits for approval: %s. Nothing is deleted until somebody approves this very hash.", count(len(plan.Entries), "object"))
+		s.say("The same plan waits for approval: %s.\nNothing is deleted until somebody approves this very hash.", count(len(plan.Entries), "object"))
 		if s.ask {
 			if answer, err := ask(s.io, "Delete all of this? [y]es or [n]o: "); err != nil || answer != yes {
 				return errors.New("not approved; nothing was deleted")
 			}
 		}
-		s.say("   $ lethe approve %s --plan %s --config config.yaml", run.Job, plan.Hash)
+		s.say("   $ lethe approve %s --plan %.16s… --config config.yaml", run.Job, plan.Hash)
 		s.bars.start()
 		err = s.house.Decide(ctx, run.Job, plan.Hash, approver(), true)
 		s.bars.stop()
@@ -221,16 +223,8 @@ func (s *story) compare(before, after []demo.Count) {
 		a := after[n]
 		t.AppendRow(table.Row{b.Target, b.Area, b.Objects, a.Objects, b.Objects - a.Objects, b.OfPeople, a.OfPeople})
 	}
-	right(t, 3, 4, 5, 6, 7)
+	t.SetColumnConfigs([]table.ColumnConfig{rightAligned(3), rightAligned(4), rightAligned(5), rightAligned(6), rightAligned(7)})
 	t.Render()
-}
-
-func right(t table.Writer, columns ...int) {
-	var configs []table.ColumnConfig
-	for _, c := range columns {
-		configs = append(configs, table.ColumnConfig{Number: c, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.SetColumnConfigs(configs)
 }
 
 // certify writes the certificates and checks the first as anybody could, offline.

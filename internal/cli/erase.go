@@ -193,7 +193,7 @@ func eraseCommand(io IO) *cobra.Command {
 			if run.Joined > 0 && !c.json {
 				fmt.Fprintf(io.Err, "%s asked before; the open request goes on\n", count(run.Joined, "person"))
 			}
-			return finish(cmd.Context(), io, c, h, p, run)
+			return finish(cmd.Context(), io, c, h, p, run, byPlace(run.Requests))
 		},
 	}
 	c.add(cmd)
@@ -203,7 +203,7 @@ func eraseCommand(io IO) *cobra.Command {
 }
 
 // finish asks for what waits where a person is there to answer, and reports.
-func finish(ctx context.Context, io IO, c common, h *local.House, p *progress, run local.Run) error {
+func finish(ctx context.Context, io IO, c common, h *local.House, p *progress, run local.Run, who naming) error {
 	for io.Terminal && !c.json {
 		job, err := h.Base.Ledger.Job(ctx, run.Job)
 		if err != nil || job.Plan == "" {
@@ -213,7 +213,7 @@ func finish(ctx context.Context, io IO, c common, h *local.House, p *progress, r
 		if err != nil {
 			return err
 		}
-		showPlan(io, plan)
+		showPlan(io, plan, who)
 		answer, err := ask(io, "\nDelete all of this? [y]es, [n]o and keep it, or [l]ater: ")
 		if err != nil || answer == later {
 			break
@@ -225,7 +225,7 @@ func finish(ctx context.Context, io IO, c common, h *local.House, p *progress, r
 			return err
 		}
 	}
-	return report(ctx, io, c, h, run)
+	return report(ctx, io, c, h, run, who)
 }
 
 type reply int
@@ -306,7 +306,7 @@ func approveCommand(io IO) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return finish(cmd.Context(), io, c, h, p, run)
+			return finish(cmd.Context(), io, c, h, p, run, byID)
 		},
 	}
 	c.add(cmd)

@@ -228,7 +228,7 @@ func showJob(ctx context.Context, io IO, c common, h *local.House, job ledger.Jo
 	}
 	t.Render()
 	if job.Plan != "" {
-		showPlan(io, plan)
+		showPlan(io, plan, byID)
 	}
 	return nil
 }

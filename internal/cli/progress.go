@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -47,7 +48,7 @@ func (p *progress) start() {
 	w.SetOutputWriter(p.io.Err)
 	w.SetAutoStop(false)
 	w.SetUpdateFrequency(80 * time.Millisecond)
-	w.SetMessageLength(44)
+	w.SetMessageLength(52)
 	w.SetTrackerLength(24)
 	w.SetTrackerPosition(bars.PositionRight)
 	style := bars.StyleBlocks
@@ -83,22 +84,51 @@ func (p *progress) stop() {
 	<-done
 }
 
+// draw moves the bar of an event's work.
+func (p *progress) draw(key string, e erase.Event) {
+	t := p.track[key]
+	if t == nil {
+		t = &bars.Tracker{Message: message(e), Total: e.Total, Units: bars.Units{Formatter: func(n int64) string {
+			if e.Doing == "exporting" {
+				return "–" // nobody knows how much there is
+			}
+			return strconv.FormatInt(n, 10)
+		}}}
+		p.track[key] = t
+		p.bars.AppendTracker(t)
+	}
+	if e.Doing == "matching" {
+		t.Increment(e.Done) // of one piece; several workers read at the same time
+	} else {
+		t.UpdateTotal(e.Total)
+		t.SetValue(e.Done)
+	}
+	if e.End {
+		t.MarkAsDone()
+	}
+	if e.Doing == "listing" { // the texts come when the devices are done
+		e.Doing, e.Area = "matching", erase.Devices
+		if devices := p.track[workOf(e)]; devices != nil {
+			devices.MarkAsDone()
+		}
+	}
+}
+
+// workOf names the work that an event is about.
+func workOf(e erase.Event) string {
+	return fmt.Sprintf("%s %s %s %d", e.Target, e.Doing, e.Area, e.Pass)
+}
+
+func message(e erase.Event) string {
+	return fmt.Sprintf("%s: %s %s, search %d", e.Target, e.Doing, e.Area, e.Pass)
+}
+
 func (p *progress) report(e erase.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := fmt.Sprintf("%s %s %s %d", e.Target, e.Doing, e.Area, e.Pass)
+	key := workOf(e)
 	if p.bars != nil {
-		t := p.track[key]
-		if t == nil {
-			t = &bars.Tracker{Message: fmt.Sprintf("%s: %s %s, search %d", e.Target, e.Doing, e.Area, e.Pass), Total: e.Total}
-			p.track[key] = t
-			p.bars.AppendTracker(t)
-		}
-		t.UpdateTotal(e.Total)
-		t.SetValue(e.Done)
-		if e.End {
-			t.MarkAsDone()
-		}
+		p.draw(key, e)
 		return
 	}
 	now := time.Now()
@@ -113,7 +143,7 @@ func (p *progress) report(e erase.Event) {
 		}
 		return
 	}
-	line := fmt.Sprintf("%s: %s %s, search %d", e.Target, e.Doing, e.Area, e.Pass)
+	line := message(e)
 	if e.Total > 0 {
 		line += fmt.Sprintf(": %d of %d", e.Done, e.Total)
 	} else if e.Done > 0 {

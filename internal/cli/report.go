@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,7 +20,14 @@ type document struct {
 	Mode     config.Mode    `json:"mode"`
 	Requests map[string]int `json:"requests"`
 	Outcomes []outcome      `json:"outcomes,omitzero"`
-	Plan     *erase.Plan    `json:"plan,omitempty"`
+	Plan     *erase.Plan    `json:"plan,omitempty"`    // of the job, or of the one that waits
+	Waiting  []waitingJob   `json:"waiting,omitempty"` // when plans of several jobs wait
+}
+
+// waitingJob is a job with what waits in it.
+type waitingJob struct {
+	Job  string     `json:"job"`
+	Plan erase.Plan `json:"plan"`
 }
 
 // outcome is one request's outcome in one target and area.
@@ -60,7 +66,7 @@ func showPreview(io IO, c common, run local.Run) error {
 			return err
 		}
 	} else {
-		showPlan(io, run.Plan)
+		showPlan(io, run.Plan, byPlace(run.Requests))
 		fmt.Fprintf(io.Out, "\n%s: %d to erase, %d not found anywhere", count(len(run.Plan.Requests), "person"), counts["to_erase"], counts["nothing_found"])
 		if counts["failed"] > 0 {
 			fmt.Fprintf(io.Out, ", %d not known, because not everything could be searched", counts["failed"])
@@ -74,7 +80,7 @@ func showPreview(io IO, c common, run local.Run) error {
 }
 
 // report prints what became of a run's requests, and gives the exit code as an error.
-func report(ctx context.Context, io IO, c common, h *local.House, run local.Run) error {
+func report(ctx context.Context, io IO, c common, h *local.House, run local.Run, who naming) error {
 	doc := document{Job: run.Job, Mode: run.Mode, Requests: map[string]int{}, Outcomes: []outcome{}}
 	for _, s := range []ledger.Status{ledger.Erased, ledger.NothingFound, ledger.Partial, ledger.Failed} {
 		doc.Requests[string(s)] = 0
@@ -83,6 +89,7 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run)
 		doc.Jobs = run.Jobs
 	}
 	var requests []ledger.Request
+	var waiting []string // jobs
 	for _, id := range unique(run.Requests) {
 		r, err := h.Base.Ledger.Request(ctx, id)
 		if err != nil {
@@ -93,6 +100,9 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run)
 		outcomes, err := h.Base.Ledger.Outcomes(ctx, id)
 		if err != nil {
 			return err
+		}
+		if r.Status == ledger.InReview && !slices.Contains(waiting, r.Job) {
+			waiting = append(waiting, r.Job)
 		}
 		if r.Status == ledger.InReview || r.Status == ledger.Running || r.Status == ledger.Pending {
 			continue // an earlier job's outcomes, if any
@@ -108,12 +118,19 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run)
 	if doc.Requests[string(ledger.Partial)]+doc.Requests[string(ledger.Failed)]+doc.Requests[string(ledger.Abandoned)] > 0 {
 		code = NotAllErased
 	}
-	if doc.Requests[string(ledger.InReview)] > 0 {
-		plan, err := erase.LoadPlan(ctx, h.Base, run.Job, c.names(io))
-		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+	var waits []waitingJob
+	for _, id := range waiting {
+		plan, err := erase.LoadPlan(ctx, h.Base, id, c.names(io))
+		if err != nil {
 			return err
 		}
-		doc.Plan = &plan
+		waits = append(waits, waitingJob{id, plan})
+		if id == run.Job || doc.Plan == nil {
+			doc.Plan = &plan
+		}
+	}
+	if len(waits) > 1 {
+		doc.Waiting = waits
 	}
 	if c.json {
 		if err := printJSON(io, doc); err != nil {
@@ -124,9 +141,9 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run)
 			fmt.Fprintln(io.Out, "No request is open; there is nothing to do.")
 		}
 		showOutcomes(io, doc.Outcomes)
-		if doc.Plan != nil {
-			showPlan(io, *doc.Plan)
-			fmt.Fprintf(io.Out, "\nThis waits for approval. To delete it, and nothing else:\n  lethe approve %s --plan %s --config %s%s\n", run.Job, doc.Plan.Hash, c.config, dataFlag(c))
+		for _, j := range waits {
+			showPlan(io, j.Plan, who)
+			fmt.Fprintf(io.Out, "\nThis waits for approval. To delete it, and nothing else:\n  lethe approve %s --plan %s --config %s%s\n", j.Job, j.Plan.Hash, c.config, dataFlag(c))
 		}
 		if len(requests) > 0 {
 			fmt.Fprintf(io.Out, "\n%s: %s\n", count(len(requests), "person"), summary(doc.Requests))

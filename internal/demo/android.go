@@ -6,9 +6,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
 )
 
-// androidApp is the larger app: 14,000 devices in two plain blobs. Ben's phone and the tablet he shares are here.
-func androidApp(random *rand.Rand) *app {
-	a := newApp(random, "acme-android", appcentertest.ExportStyle{Blobs: 2})
+// androidApp is the larger app, whose devices come in two plain blobs. Ben's phone and the tablet he shares are here.
+func androidApp(random *rand.Rand, size int) *app {
+	a := newApp(random, "acme-android", 2_000_000, appcentertest.ExportStyle{Blobs: 2})
 	phone, tablet, mias := a.installID(), a.installID(), a.installID()
 	device := func(of whose, id, user, locale string, props map[string]any) {
 		a.device(of, appcentertest.Device{
@@ -23,7 +23,7 @@ func androidApp(random *rand.Rand) *app {
 	device(bystand, a.installID(), longerBenUser, "de-AT", a.own("AT", ""))
 	device(bystand, a.installID(), longerUser, "en-GB", a.own("GB", australian))
 	device(bystand, a.installID(), "", "fr-FR", a.own("FR", plainChloe))
-	a.addCrowd(14_000)
+	a.addCrowd(size)
 
 	a.audience(person, appcentertest.Audience{
 		Name: "Callback list 2020-02", Description: "One customer, for the call centre.", Definition: "phone eq '+49 171 39200 42'",

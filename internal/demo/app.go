@@ -3,7 +3,6 @@ package demo
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
 )
@@ -42,16 +41,18 @@ type app struct {
 	target  string
 	planted map[string]*planted // by area
 
-	random    *rand.Rand
-	customers []customer // of the crowd
+	random      *rand.Rand
+	customers   []customer // of the crowd
+	firstNumber int        // of the crowd's user ids, which have seven digits
 }
 
-func newApp(random *rand.Rand, name string, style appcentertest.ExportStyle) *app {
+func newApp(random *rand.Rand, name string, firstNumber int, style appcentertest.ExportStyle) *app {
 	return &app{
-		App:     appcentertest.App{Owner: "acme-travel", Name: name, Token: pushToken, Export: style},
-		target:  name,
-		planted: map[string]*planted{devices: {}, audiences: {}, notifications: {}},
-		random:  random,
+		App:         appcentertest.App{Owner: "acme-travel", Name: name, Token: pushToken, Export: style},
+		target:      name,
+		planted:     map[string]*planted{devices: {}, audiences: {}, notifications: {}},
+		random:      random,
+		firstNumber: firstNumber,
 	}
 }
 
@@ -93,11 +94,17 @@ func (a *app) uuid() string {
 	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xfff, lo>>48&0x3fff|0x8000, lo&0xffffffffffff)
 }
 
-// letters gives n characters of an alphabet.
+// letters gives n characters of an alphabet of 16, 32 or 64: push tokens are most of a world, and one random number is
+// enough for eight of their characters.
 func (a *app) letters(n int, alphabet string) string {
-	var b strings.Builder
-	for range n {
-		b.WriteByte(alphabet[a.random.IntN(len(alphabet))])
+	b := make([]byte, n)
+	var bits uint64
+	for i := range b {
+		if i%8 == 0 {
+			bits = a.random.Uint64()
+		}
+		b[i] = alphabet[bits&uint64(len(alphabet)-1)]
+		bits >>= 8
 	}
-	return b.String()
+	return string(b)
 }

@@ -33,7 +33,7 @@ func (a *app) addCrowd(size int) {
 			c.email = fmt.Sprintf("%s.%s%d@%s", ascii(first), ascii(last), n+11, pick(a.random, "example.com", "example.org", "example.net", "mail.test"))
 		}
 		if a.chance(70) {
-			c.userID = fmt.Sprintf("AT-%07d", 2_000_000+n*7+a.random.IntN(7))
+			c.userID = fmt.Sprintf("AT-%07d", a.firstNumber+n*7+a.random.IntN(7))
 		}
 		props := a.props(locale[3:])
 		if c.email != "" {
@@ -66,7 +66,7 @@ func (a *app) props(country string) map[string]any {
 		p["favouriteRoute"] = pick(a.random, routes()...)
 	}
 	if a.chance(35) {
-		p["loyaltyTier"] = pick(a.random, "blue", "blue", "frequent", "senator")
+		p["loyaltyTier"] = pick(a.random, "explorer", "explorer", "pilot", "captain")
 	}
 	return p
 }

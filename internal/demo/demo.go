@@ -31,8 +31,17 @@ type World struct {
 // Start fills the simulators and serves each on a free port of 127.0.0.1 until Close. The same seed gives the same
 // content; ports, container signatures and Batch's tokens differ from run to run. ctx bounds the start and not the world.
 func Start(ctx context.Context, seed uint64) (*World, error) {
-	w := &World{apps: []*app{androidApp(stream(seed, 1)), iosApp(stream(seed, 2))}}
-	w.bases = userBases(stream(seed, 3), w.apps)
+	return start(ctx, seed, full())
+}
+
+// sizes is how many devices each app has.
+type sizes struct{ android, ios int }
+
+func full() sizes { return sizes{android: 14_000, ios: 6_000} }
+
+func start(ctx context.Context, seed uint64, size sizes) (*World, error) {
+	w := &World{}
+	w.apps, w.bases = content(seed, size)
 	world := appcentertest.World{}
 	for _, a := range w.apps {
 		world.Apps = append(world.Apps, a.App)
@@ -46,12 +55,18 @@ func Start(ctx context.Context, seed uint64) (*World, error) {
 
 	var err error
 	if w.pushHost, err = serve(ctx, w.push); err != nil {
-		return nil, fmt.Errorf("App Center's simulator: %w", err)
+		return nil, fmt.Errorf("serve the simulator of App Center: %w", err)
 	}
 	if w.batchHost, err = serve(ctx, w.profiles); err != nil {
-		return nil, errors.Join(fmt.Errorf("Batch's simulator: %w", err), w.pushHost.close())
+		return nil, errors.Join(fmt.Errorf("serve the simulator of Batch: %w", err), w.pushHost.close())
 	}
 	return w, nil
+}
+
+// content is everything that the simulators hold at the start.
+func content(seed uint64, size sizes) ([]*app, []userBase) {
+	apps := []*app{androidApp(stream(seed, 1), size.android), iosApp(stream(seed, 2), size.ios)}
+	return apps, userBases(stream(seed, 3), apps)
 }
 
 // stream gives each part of the world its own numbers, so that a change to one part leaves the others as they are.

@@ -9,9 +9,9 @@ import (
 
 const iosName = "acme-ios"
 
-// iosApp is the smaller app: 6,000 devices in one gzip blob. Ann's phone and tablet are here.
-func iosApp(random *rand.Rand) *app {
-	a := newApp(random, iosName, appcentertest.ExportStyle{Blobs: 1, Gzip: true})
+// iosApp is the smaller app, whose devices come in one gzip blob. Ann's phone and tablet are here.
+func iosApp(random *rand.Rand, size int) *app {
+	a := newApp(random, iosName, 3_000_000, appcentertest.ExportStyle{Blobs: 1, Gzip: true})
 	phone, tablet := a.installID(), a.installID()
 	device := func(of whose, id, user, locale string, props map[string]any) {
 		a.device(of, appcentertest.Device{
@@ -22,7 +22,7 @@ func iosApp(random *rand.Rand) *app {
 	device(person, tablet, "", "en-GB", a.own("DE", "ANN.MEYER@EXAMPLE.COM"))
 	device(bystand, a.installID(), shorterUser, "de-DE", a.own("DE", joannEmail))
 	device(bystand, a.installID(), "", "en-US", a.own("US", tomEmail))
-	a.addCrowd(6_000)
+	a.addCrowd(size)
 
 	a.audience(person, appcentertest.Audience{
 		Name: "VIP / Ann Meyer", Description: "For the surprise upgrade in May.", Definition: "email eq '" + annEmail + "'",

@@ -52,7 +52,7 @@ func (a *app) addNotifications(size int) {
 
 // campaign is for many.
 func (a *app) campaign() appcentertest.Notification {
-	city := pick(a.random, "Lisbon", "Paris", "Athens", "Nice", "Rome", "Barcelona", "Porto", "Vienna")
+	city := pick(a.random, "Bari", "Bilbao", "Faro", "Graz", "Madrid", "Nantes", "Oslo", "Split") // the same word in all four languages
 	price, percent := 29+10*a.random.IntN(12), 10+5*a.random.IntN(7)
 	text := pick(a.random,
 		[3]string{"weekend", "Ein Wochenende in {city}", "Flüge nach {city} ab {price} €. Nur bis Sonntag."},
@@ -78,14 +78,13 @@ func (a *app) campaign() appcentertest.Notification {
 // message is for one customer.
 func (a *app) message(c customer) appcentertest.Notification {
 	booking := a.letters(6, codeChars)
-	kind := pick(a.random, "booking", "gate-change", "delay", "check-in", "receipt")
-	title, body := wording(kind, c.language)
-	receiver := c.email
-	if receiver == "" {
-		receiver = c.first
+	kind := pick(a.random, "booking", "receipt", "gate-change", "delay", "check-in")
+	if c.email == "" {
+		kind = pick(a.random, "gate-change", "delay", "check-in")
 	}
+	title, body := wording(kind, c.language)
 	fill := strings.NewReplacer(
-		"{name}", c.first, "{to}", receiver, "{booking}", booking,
+		"{name}", c.first, "{to}", c.email, "{booking}", booking,
 		"{gate}", fmt.Sprintf("%s%d", pick(a.random, "A", "B", "C"), 1+a.random.IntN(40)),
 		"{minutes}", fmt.Sprint(15+5*a.random.IntN(20)),
 	)
@@ -103,7 +102,7 @@ func (a *app) message(c customer) appcentertest.Notification {
 func wording(kind, language string) (title, body string) {
 	texts := map[string][2]string{
 		"booking de":     {"Buchung {booking} bestätigt", "Danke, {name}! Ihre Unterlagen kommen an {to}."},
-		"booking fr":     {"Réservation {booking} confirmée", "Merci {name} ! Vos documents arrivent chez {to}."},
+		"booking fr":     {"Réservation {booking} confirmée", "Merci {name} ! Vos documents partent à {to}."},
 		"booking es":     {"Reserva {booking} confirmada", "¡Gracias, {name}! Enviamos los documentos a {to}."},
 		"booking en":     {"Booking {booking} confirmed", "Thank you, {name}! Your documents go to {to}."},
 		"gate-change de": {"Neues Gate", "{name}, Ihr Flug startet jetzt von Gate {gate}."},

@@ -120,6 +120,7 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 			if err != nil {
 				return out, err
 			}
+			b.Report(Event{Target: in.Target, Area: Devices, Doing: "exporting", Pass: in.Pass, End: true})
 			_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Ready, e.Pieces = true, n })
 			return ExportDevicesOut{Done: true, Shards: shards(n)}, err
 		case appcenter.ExportFailed:

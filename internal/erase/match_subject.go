@@ -27,7 +27,7 @@ const (
 	ToBeApproved  = "approval is asked for everything"
 	RejectedBy    = "rejected in review"
 	NotApproved   = "not approved"
-	NoIdentifier  = "no identifier of the kind this provider knows people by"
+	NoIdentifier  = "no identifier for this provider"
 	flushFindings = 50
 )
 
@@ -101,7 +101,6 @@ func (b Base) matchPiece(ctx context.Context, in MatchSubjectIn, c Container, m 
 			began = false
 			return true
 		}
-		b.Report(Event{Target: in.Target, Area: Devices, Doing: "matching", Pass: in.Pass, Shard: n, Total: p.Blob.Size})
 		stopped = !more()
 		return !stopped
 	}

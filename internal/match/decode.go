@@ -198,12 +198,12 @@ func (r *reader) properties(at int) int {
 		return r.list(at, r.item)
 	case '"':
 		end := r.skip(at)
-		var decoded string
-		if err := json.Unmarshal(r.b[at:end], &decoded); err != nil {
-			r.broken = true
+		// Decoded in one piece of known size: encoding/json would need a multiple of it, and a line has up to 8 MiB.
+		inner, ok := unescape(make([]byte, 0, end-at), r.b[at+1:end-1])
+		if !ok {
+			r.broken = true // cannot be: the line is valid
 			return end
 		}
-		inner := []byte(decoded)
 		if !startsJSON(inner) {
 			return r.values(at, nil, inProperty, false)
 		}

@@ -28,8 +28,8 @@ const (
 // Devices reads the lines of span. r delivers the decompressed blob from byte max(span.Start-1, 0) on, and further
 // than span.End, so that the last line can be finished. device is called for each device that is somebody's,
 // unreadable for each unreadable line that holds an identifier of somebody, with their refs; other unreadable lines
-// are only counted. more is asked at least once per MiB, and not before the first line was read; false ends the work at
-// the end of a line, without an error. A nil more means to read all.
+// are only counted. more is asked at least once per MiB; false ends the work at the end of the line that is being read,
+// without an error, so every call gets on by a line at least. A nil more means to read all.
 //
 // Errors of r, of the callbacks and of ctx are returned as they are, with the tally up to the line before. A line may
 // have up to 8 MiB; a longer one is unreadable. However long lines and blob are, memory stays bounded.
@@ -69,7 +69,7 @@ func (s *session) run(r io.Reader) (Tally, error) {
 		}
 	}
 	for !s.stop && (s.span.End <= 0 || s.in.offset < s.span.End) {
-		line, err := s.in.next()
+		line, err := s.in.next(s.waiting)
 		switch {
 		case errors.Is(err, errLong):
 			err = s.long()
@@ -116,11 +116,15 @@ func (s *session) toFirstLine() (done bool, err error) {
 }
 
 // ask looks at the context and at more from time to time. A no is remembered until a line ends.
-func (s *session) ask() error {
-	if s.in.offset-s.asked < askEvery {
+func (s *session) ask() error { return s.waiting(0) }
+
+// waiting is ask in the middle of a line, of which that many bytes are there.
+func (s *session) waiting(length int) error {
+	at := s.in.offset + int64(length)
+	if at-s.asked < askEvery {
 		return nil
 	}
-	s.asked = s.in.offset
+	s.asked = at
 	if s.more != nil && !s.more() {
 		s.stop = true
 	}

@@ -23,8 +23,9 @@ type lines struct {
 }
 
 // next gives the line at offset without its line feed, errEnd after the last one, errLong for a line that does not
-// fit, or the reader's error. The line is valid until the next call; drop goes behind it.
-func (l *lines) next() ([]byte, error) {
+// fit, or the reader's error. The line is valid until the next call; drop goes behind it. Before more of an unfinished
+// line is read, waiting gets the length of what is there; its error ends the call.
+func (l *lines) next(waiting func(length int) error) ([]byte, error) {
 	l.scanned = 0
 	for {
 		if n := bytes.IndexByte(l.buf[l.start+l.scanned:l.end], '\n'); n >= 0 {
@@ -45,6 +46,9 @@ func (l *lines) next() ([]byte, error) {
 			}
 			l.taken = l.scanned
 			return l.buf[l.start:l.end], nil
+		}
+		if err := waiting(l.scanned); err != nil {
+			return nil, err
 		}
 		l.fill()
 	}

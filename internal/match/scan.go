@@ -3,6 +3,7 @@ package match
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -200,8 +201,8 @@ func scanString(b []byte, i int) (end int, escaped, ascii bool) {
 	}
 }
 
-// unescape appends the decoded content of a string. It reports false for a wrong escape, and for a surrogate, which
-// the reader knows how to replace.
+// unescape appends the decoded content of a string, as encoding/json decodes it: half a surrogate pair becomes U+FFFD.
+// It reports false for a wrong escape.
 func unescape(to, b []byte) ([]byte, bool) {
 	for i := 0; i < len(b); i++ {
 		if b[i] != '\\' {
@@ -226,11 +227,20 @@ func unescape(to, b []byte) ([]byte, bool) {
 			to = append(to, '\t')
 		case 'u':
 			r, ok := hex4(b[i+1:])
-			if !ok || r >= 0xD800 && r < 0xE000 {
+			if !ok {
 				return to, false
 			}
-			to = utf8.AppendRune(to, r)
 			i += 4
+			if utf16.IsSurrogate(r) {
+				second := rune(0)
+				if len(b)-i > 2 && b[i+1] == '\\' && b[i+2] == 'u' {
+					second, _ = hex4(b[i+3:])
+				}
+				if r = utf16.DecodeRune(r, second); r != utf8.RuneError {
+					i += 6
+				}
+			}
+			to = utf8.AppendRune(to, r)
 		default:
 			return to, false
 		}

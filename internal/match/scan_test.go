@@ -176,3 +176,26 @@ func FuzzDevices(f *testing.F) {
 		}
 	})
 }
+
+// Strings decode to what encoding/json makes of them.
+func FuzzUnescape(f *testing.F) {
+	for _, s := range []string{`a\"\\\/\b\f\n\r\t`, `\u0041\u00e9\u20AC`, `\ud83d\ude00`, `\ud83d`, `\ud83d\u0041`, `\ude00\ud83d\ude00`, `\u12`, `\x`, `\`, `\ud83d\`, `\ud83d\u`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, content string) {
+		quoted := []byte(`"` + content + `"`)
+		end, _, _ := scanString(quoted, 1)
+		var want string
+		valid := utf8.ValidString(content) && json.Unmarshal(quoted, &want) == nil
+		if end != len(quoted)-1 {
+			if valid {
+				t.Errorf("%q ends at %d, want %d", quoted, end, len(quoted)-1)
+			}
+			return
+		}
+		got, ok := unescape(nil, []byte(content))
+		if utf8.ValidString(content) && ok != valid || valid && string(got) != want {
+			t.Errorf("%q decodes to %q, %v; want %q, %v", content, got, ok, want, valid)
+		}
+	})
+}

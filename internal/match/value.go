@@ -64,9 +64,9 @@ func validPhone(v, region string) (string, bool) {
 	return phonenumbers.Format(n, phonenumbers.E164), true
 }
 
-// startsInternational tells whether a phone number says its country itself.
+// startsInternational tells whether a phone number says its country itself. No country code begins with 0.
 func startsInternational(v string) bool {
-	return strings.HasPrefix(v, "+") || strings.HasPrefix(v, "00")
+	return strings.HasPrefix(v, "+") || strings.HasPrefix(v, "00") && !strings.HasPrefix(v, "000")
 }
 
 // namesPhone tells whether a key says that its value is a phone number.

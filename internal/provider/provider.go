@@ -83,15 +83,11 @@ func checkRetry(ctx context.Context, res *http.Response, err error) (bool, error
 	if err != nil {
 		return !once, nil
 	}
-	switch {
-	case res.StatusCode == http.StatusTooManyRequests, res.StatusCode == http.StatusServiceUnavailable && !once:
-		wait := retryAfter(res.Header)
-		deadline, ok := ctx.Deadline()
-		return wait <= maxWait && (!ok || time.Now().Add(wait).Before(deadline)), nil
-	case res.StatusCode >= 500 && res.StatusCode != http.StatusNotImplemented:
-		return !once, nil
-	}
-	return false, nil
+	again := res.StatusCode == http.StatusTooManyRequests ||
+		res.StatusCode >= 500 && res.StatusCode != http.StatusNotImplemented && !once
+	wait := retryAfter(res.Header)
+	deadline, ok := ctx.Deadline()
+	return again && wait <= maxWait && (!ok || time.Now().Add(wait).Before(deadline)), nil
 }
 
 // backoff is the wait before the next attempt: what the provider asked for, or least doubled with every attempt.

@@ -65,7 +65,7 @@ func (f *armed) send(w http.ResponseWriter, r *http.Request, good answer) {
 	case f.Hang:
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
-	case f.CloseConnection:
+	case f.CloseConnection, f.Truncate && good.status == http.StatusNoContent: // no body to break off
 		panic(http.ErrAbortHandler)
 	case f.Truncate:
 		if f.Body != "" {
