@@ -24,15 +24,24 @@ const (
 )
 
 // Fields by mapping. A target has the common ones and those of its provider.
-var (
-	rootFields   = []string{"controller", "regulation", "mode", "phone_region", "passes", "limits", "targets"}
-	limitFields  = []string{"devices", "audiences", "notifications", "share"}
-	commonFields = []string{"id", "provider", "base_url", "requests_per_minute"}
-	ownFields    = map[Provider][]string{
-		AppCenter: {"owner", "app", "token", "export_container", "learn_user_id", "phone_region"},
-		Batch:     {"api_key", "rest_key", "custom_id"},
+func rootFields() []string {
+	return []string{"controller", "regulation", "mode", "phone_region", "passes", "limits", "targets"}
+}
+
+func limitFields() []string { return []string{"devices", "audiences", "notifications", "share"} }
+
+func commonFields() []string { return []string{"id", "provider", "base_url", "requests_per_minute"} }
+
+// ownFields are the fields of one provider's targets; nil for a provider that there is not.
+func ownFields(p Provider) []string {
+	switch p {
+	case AppCenter:
+		return []string{"owner", "app", "token", "export_container", "learn_user_id", "phone_region"}
+	case Batch:
+		return []string{"api_key", "rest_key", "custom_id"}
 	}
-)
+	return nil
+}
 
 // Parse reads a document, YAML or JSON, of at most 1 MiB. ${NAME} in a text stands for what lookup (os.LookupEnv) gives;
 // what it gives is not looked into again. The error is a Problems that lists everything that is wrong.
@@ -49,7 +58,7 @@ func Parse(b []byte, lookup func(string) (string, bool)) (Config, error) {
 }
 
 func (p *parser) root(n *yaml.Node) (c Config) {
-	m, ok := p.mapping(n, place{line: max(1, n.Line)}, rootFields, nil)
+	m, ok := p.mapping(n, place{line: max(1, n.Line)}, rootFields(), nil)
 	if !ok {
 		return c
 	}
@@ -86,7 +95,7 @@ func (p *parser) root(n *yaml.Node) (c Config) {
 func (p *parser) limits(root mapping) Limits {
 	m := mapping{p: p}
 	if n, at := root.get("limits", false); n != nil {
-		m, _ = p.mapping(n, at, limitFields, nil)
+		m, _ = p.mapping(n, at, limitFields(), nil)
 	}
 	return Limits{
 		Devices:       m.integer("devices", 50, 1, maxLimit),
@@ -99,14 +108,14 @@ func (p *parser) limits(root mapping) Limits {
 // target reads one target and says where its id stands.
 func (p *parser) target(n *yaml.Node, at place, region string) (t Target, idAt place) {
 	provider := p.providerOf(n)
-	known, foreign := commonFields, func(string) string { return "" }
+	known, foreign := commonFields(), func(string) string { return "" }
 	for _, of := range []Provider{AppCenter, Batch} {
 		switch provider {
 		case "", of: // without a provider, which is reported, nothing is foreign
-			known = append(slices.Clip(known), ownFields[of]...)
+			known = append(slices.Clip(known), ownFields(of)...)
 		default:
 			foreign = func(name string) string {
-				if !slices.Contains(ownFields[of], name) {
+				if !slices.Contains(ownFields(of), name) {
 					return ""
 				}
 				return fmt.Sprintf("belongs to targets of provider %s; this one is of %s", of, provider)
@@ -143,9 +152,9 @@ func (p *parser) target(n *yaml.Node, at place, region string) (t Target, idAt p
 // wrong on the way is reported by the walk proper.
 func (p *parser) providerOf(n *yaml.Node) Provider {
 	ahead := &parser{&report{}, p.lookup}
-	m, _ := ahead.mapping(n, place{}, commonFields, nil)
+	m, _ := ahead.mapping(n, place{}, commonFields(), nil)
 	v, _ := m.text("provider", true)
-	if ownFields[Provider(v)] == nil {
+	if ownFields(Provider(v)) == nil {
 		return ""
 	}
 	return Provider(v)

@@ -1,0 +1,210 @@
+package rules
+
+import (
+	"bufio"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/lethe-dsr/lethe/"
+
+// may says which packages of this module each package may import, tests left out. Dependencies point one way: commands
+// to wiring, wiring to steps, steps to clients and drivers; those know no steps.
+func may() map[string][]string {
+	base := []string{"internal/fault"}
+	with := func(more ...string) []string { return append(base, more...) }
+	return map[string][]string{
+		"cmd/lethe":                        {"internal/cli"},
+		"internal/cli":                     with("internal/local", "internal/config", "internal/demo", "internal/erase", "internal/ledger", "internal/people", "internal/seal", "internal/subject"),
+		"internal/demo":                    with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
+		"internal/local":                   with("internal/appcenter", "internal/asl", "internal/batch", "internal/config", "internal/erase", "internal/ledger", "internal/ledger/boltstore", "internal/provider", "internal/seal", "internal/step", "internal/subject", "statemachine"),
+		"internal/erase":                   with("internal/appcenter", "internal/batch", "internal/config", "internal/ledger", "internal/match", "internal/subject"),
+		"internal/match":                   with("internal/subject"),
+		"internal/people":                  with("internal/subject"),
+		"internal/config":                  with("internal/subject"),
+		"internal/subject":                 base,
+		"internal/provider":                base,
+		"internal/provider/contracttest":   {},
+		"internal/appcenter":               with("internal/provider"),
+		"internal/appcenter/appcentertest": {},
+		"internal/batch":                   with("internal/provider"),
+		"internal/batch/batchtest":         {},
+		"internal/ledger":                  base,
+		"internal/ledger/boltstore":        with("internal/ledger"),
+		"internal/ledger/ledgertest":       with("internal/ledger"),
+		"internal/seal":                    base,
+		"internal/step":                    base,
+		"internal/fault":                   {},
+		"internal/asl":                     {},
+		"internal/rules":                   {},
+		"statemachine":                     {},
+	}
+}
+
+// source is one Go file of the module.
+type source struct {
+	dir, name string
+	file      *ast.File
+	lines     int
+}
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var out []source
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules" || d.Name() == "build") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		lines := 0
+		for s := bufio.NewScanner(f); s.Scan(); {
+			lines++
+		}
+		out = append(out, source{filepath.ToSlash(filepath.Dir(rel)), d.Name(), file, lines})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) < 50 {
+		t.Fatalf("only %d source files seen", len(out))
+	}
+	return out
+}
+
+func TestDependenciesPointOneWay(t *testing.T) {
+	t.Parallel()
+	allowed := may()
+	seen := map[string]bool{}
+	for _, s := range sources(t) {
+		seen[s.dir] = true
+		if strings.HasSuffix(s.name, "_test.go") {
+			continue
+		}
+		list, ok := allowed[s.dir]
+		if !ok {
+			t.Errorf("package %s is not on the list: say what it may import", s.dir)
+		}
+		for _, i := range s.file.Imports {
+			path := strings.Trim(i.Path.Value, `"`)
+			inner, ours := strings.CutPrefix(path, module)
+			if ours && !contains(list, inner) {
+				t.Errorf("%s/%s imports %s", s.dir, s.name, inner)
+			}
+			if strings.HasPrefix(path, "github.com/aws/") && s.dir != "internal/step" && s.dir != "internal/local" {
+				t.Errorf("%s/%s imports %s: steps and clients know nothing of AWS", s.dir, s.name, path)
+			}
+		}
+	}
+	for dir := range allowed {
+		if !seen[dir] {
+			t.Errorf("package %s is on the list and does not exist", dir)
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	said := map[string]bool{}
+	for _, s := range sources(t) {
+		said[s.dir] = said[s.dir] || s.file.Doc != nil && !strings.HasSuffix(s.name, "_test.go")
+	}
+	for dir, ok := range said {
+		if !ok {
+			t.Errorf("package %s has no comment", dir)
+		}
+	}
+}
+
+// Package variables are hidden arguments, and init runs before anybody can stop it. Errors that callers compare with,
+// embedded files, compile-time checks, compiled expressions and fixed arrays are no such thing.
+func TestNoInitAndNoPackageVariables(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if strings.HasSuffix(s.name, "_test.go") {
+			continue
+		}
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+				t.Errorf("%s/%s has an init function", s.dir, s.name)
+			}
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range g.Specs {
+				v := spec.(*ast.ValueSpec)
+				embedded := g.Doc != nil && strings.Contains(commentText(g.Doc), "//go:embed")
+				for n, name := range v.Names {
+					if name.Name != "_" && !strings.HasPrefix(strings.ToLower(name.Name), "err") && !embedded && !(n < len(v.Values) && constant(v.Values[n])) {
+						t.Errorf("%s/%s has the package variable %s", s.dir, s.name, name.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// constant tells whether a value is a compiled regular expression or an array: Go has no constants of these.
+func constant(v ast.Expr) bool {
+	switch v := v.(type) {
+	case *ast.CallExpr:
+		f, ok := v.Fun.(*ast.SelectorExpr)
+		return ok && f.Sel.Name == "MustCompile"
+	case *ast.CompositeLit:
+		a, ok := v.Type.(*ast.ArrayType)
+		return ok && a.Len != nil
+	}
+	return false
+}
+
+func commentText(g *ast.CommentGroup) string {
+	var b strings.Builder
+	for _, c := range g.List {
+		b.WriteString(c.Text + "\n")
+	}
+	return b.String()
+}
+
+func TestFilesAreShortEnoughToRead(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if s.lines > 500 {
+			t.Errorf("%s/%s has %d lines; cut it by subject", s.dir, s.name, s.lines)
+		}
+	}
+}
