@@ -98,6 +98,10 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 			if err := b.Ledger.ClearTroubles(ctx, in.Job, in.Target, Devices); err != nil {
 				return out, err
 			}
+			// What a start before this one left is half an export, or the same devices again.
+			if err := b.removeNew(ctx, container, *lease); err != nil {
+				return out, err
+			}
 			id, err := exporter.StartExport(ctx, t.ExportContainer.Reveal())
 			if err != nil {
 				return out, err
@@ -121,13 +125,20 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 				return out, err
 			}
 			b.Report(Event{Target: in.Target, Area: Devices, Doing: "exporting", Pass: in.Pass, End: true})
-			_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Ready, e.Pieces = true, n })
+			_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
+				e.Ready, e.Pieces, e.Ended = true, n, e.Ended+1
+			})
 			return ExportDevicesOut{Done: true, Shards: shards(n)}, err
 		case appcenter.ExportFailed:
 			if e.Retried {
+				if _, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Ended++ }); err != nil {
+					return out, err
+				}
 				return out, fault.New(fault.ExportFailed, "%s: the provider reported the device export as failed, twice; try again later", in.Target)
 			}
-			_, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Retried, e.ID = true, "" })
+			_, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
+				e.Retried, e.ID, e.Ended = true, "", e.Ended+1
+			})
 			return ExportDevicesOut{WaitSeconds: 5}, err
 		}
 		if b.Now().Sub(e.Started) > exportTime {
@@ -156,16 +167,17 @@ func (b Base) lease(ctx context.Context, in On, c Container, alive func(context.
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return nil, err
 	}
-	mine := held.Job == in.Job && held.Target == in.Target
+	mine := held.Job == in.Job && held.Target == in.Target && !held.Over
 	switch {
 	case mine:
 		return &held, nil
-	case held.Job == in.Job, held.Job != "" && alive(ctx, held.Job):
+	case held.Job != "" && !held.Over && (held.Job == in.Job || alive(ctx, held.Job)):
 		return nil, nil
 	}
 	to := ledger.Lease{Job: in.Job, Target: in.Target, Before: held.Before}
 	if held.Job != "" {
-		// Its job died: what appeared since is its export, full of everybody's data, and nobody else would delete it.
+		// Its holder died, or could not clear up: what appeared since is its export, full of everybody's data, and
+		// nobody else would delete it.
 		if err := b.removeNew(ctx, c, held); err != nil {
 			return nil, err
 		}
@@ -202,11 +214,15 @@ func (b Base) waitForContainer(ctx context.Context, in On, e ledger.Export) (Exp
 	return ExportDevicesOut{WaitSeconds: pollWait(e.Polls)}, err
 }
 
-// new lists the blobs that appeared since the lease was taken.
+// newBlobs lists the blobs that appeared since the lease was taken.
 func (b Base) newBlobs(ctx context.Context, c Container, l ledger.Lease) ([]appcenter.Blob, error) {
+	before := make(map[string]bool, len(l.Before))
+	for _, digest := range l.Before {
+		before[digest] = true
+	}
 	blobs, err := c.List(ctx, maxBefore+maxBlobs)
 	return slices.DeleteFunc(blobs, func(blob appcenter.Blob) bool {
-		return slices.Contains(l.Before, b.Seal.Digest("blob", blob.Name))
+		return before[b.Seal.Digest("blob", blob.Name)]
 	}), err
 }
 

@@ -95,7 +95,7 @@ func (b Base) matchPiece(ctx context.Context, in MatchSubjectIn, c Container, m 
 		found = found[:0]
 		return err
 	}
-	seen, began, stopped := int64(0), true, false
+	seen, began, stopped, troubled := int64(0), true, false, map[string]bool{}
 	keepOn := func() bool {
 		if began { // at least one stretch a slice, or a short time budget would never get on
 			began = false
@@ -116,6 +116,10 @@ func (b Base) matchPiece(ctx context.Context, in MatchSubjectIn, c Container, m 
 		return nil
 	}, func(refs []string) error {
 		for _, ref := range refs {
+			if troubled[ref] { // a blob that is broken all over would write the same mark for every line
+				continue
+			}
+			troubled[ref] = true
 			if err := b.Ledger.Trouble(ctx, in.Job, in.Target, Devices, ref, string(fault.UnreadableLine)); err != nil {
 				return err
 			}

@@ -10,6 +10,9 @@ import (
 
 // RemoveExport deletes what a target's export wrote into the container and gives the container free. What lay in it
 // before stays. A container that this job does not hold is left alone. Its fault is ExportNotRemoved.
+//
+// An export that was started and not seen to end may write later. Then the container stays marked as this job's, and
+// the next job that exports there deletes what has appeared.
 func RemoveExport(b Base, at func(target string) (Container, error)) func(context.Context, On) (Slice, error) {
 	return func(ctx context.Context, in On) (Slice, error) {
 		c, err := at(in.Target)
@@ -24,11 +27,21 @@ func RemoveExport(b Base, at func(target string) (Container, error)) func(contex
 		if err != nil {
 			return Slice{}, err
 		}
+		e, err := b.Ledger.Export(ctx, in.Job, in.Target)
+		if err != nil {
+			return Slice{}, err
+		}
 		if err := b.removeNew(ctx, c, l); err != nil {
+			if err := b.Ledger.EndLease(ctx, key, in.Job, in.Target); err != nil {
+				return Slice{}, err
+			}
 			if name := fault.NameOf(err); !name.Transient() {
 				return Slice{}, fault.New(fault.ExportNotRemoved, "%s: exported files may still lie in the container (%s); they hold everybody's data: check the container's permissions and run again", in.Target, name)
 			}
 			return Slice{}, err
+		}
+		if e.Starts > e.Ended {
+			return Slice{Done: true}, b.Ledger.EndLease(ctx, key, in.Job, in.Target)
 		}
 		return Slice{Done: true}, b.Ledger.DropLease(ctx, key, in.Job, in.Target)
 	}

@@ -110,7 +110,7 @@ func ReviewFindings(b Base) func(context.Context, ReviewFindingsIn) (ReviewFindi
 		if err != nil {
 			return ReviewFindingsOut{}, err
 		}
-		return b.decide(ctx, job, in.Pass, open, people)
+		return b.decide(ctx, job, in.Pass, all, open, people)
 	}
 }
 
@@ -133,6 +133,14 @@ func (b Base) noteLanes(ctx context.Context, in ReviewFindingsIn) (map[[2]string
 		if r.Area == Devices {
 			prefix = "shard/" + r.Target + "/"
 		}
+		again := int64(1) // how often the same devices may be in the export, when nobody knows how many ran
+		if r.Area == Devices {
+			e, err := b.Ledger.Export(ctx, in.Job, r.Target)
+			if err != nil {
+				return nil, err
+			}
+			again += int64(max(0, e.Starts-e.Ended))
+		}
 		cursors, err := b.Ledger.Cursors(ctx, in.Job, prefix, in.Pass)
 		if err != nil {
 			return nil, err
@@ -147,7 +155,7 @@ func (b Base) noteLanes(ctx context.Context, in ReviewFindingsIn) (map[[2]string
 				l.Seen, l.Skipped = l.Seen+c.Seen, l.Skipped+c.Skipped
 			}
 			if l.First == 0 {
-				l.First = l.Seen
+				l.First = l.Seen / again
 			}
 		})
 		if err != nil {
@@ -268,7 +276,7 @@ func (b Base) digests(ctx context.Context, job string) (map[string]string, error
 }
 
 // decide sorts what is to do into cleared, waiting and kept, writes it down, and says what comes next.
-func (b Base) decide(ctx context.Context, job ledger.Job, pass int, open []*ledger.Finding, people map[string]string) (ReviewFindingsOut, error) {
+func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []*ledger.Finding, people map[string]string) (ReviewFindingsOut, error) {
 	mode := config.Mode(job.Mode)
 	out := ReviewFindingsOut{NextPass: pass + 1}
 	if mode == config.Preview {
@@ -300,6 +308,17 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, open []*ledg
 	for _, f := range held {
 		waiting[f] = true
 	}
+	changed, known := slices.Clone(open), map[*ledger.Finding]bool{}
+	for _, f := range open {
+		known[f] = true
+	}
+	for _, f := range all {
+		// What waited in an earlier pass and could not be searched for in this one does not wait: its lane failed.
+		if f.Held && !known[f] {
+			f.Held = false
+			changed = append(changed, f)
+		}
+	}
 	last := pass > b.Config.Passes // this search was the last one: what it saw stays for the next job
 	cleared := 0
 	for _, f := range open {
@@ -323,7 +342,7 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, open []*ledg
 			}
 		}
 	}
-	return out, b.save(ctx, job.ID, open)
+	return out, b.save(ctx, job.ID, changed)
 }
 
 func (b Base) save(ctx context.Context, job string, findings []*ledger.Finding) error {

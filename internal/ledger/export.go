@@ -13,6 +13,7 @@ type Export struct {
 	ID      string    `json:"id,omitempty"` // the provider's export id; empty until it answered
 	Started time.Time `json:"started,omitzero"`
 	Starts  int       `json:"starts"`            // in this pass, counted before the call: an unclear answer may have started one
+	Ended   int       `json:"ended"`             // of these starts, those whose end was seen
 	Polls   int       `json:"polls"`             //
 	Retried bool      `json:"retried,omitempty"` // a Failed export was tried once more in this job
 	Pieces  int       `json:"pieces"`            // how many pieces its blobs were cut into
@@ -70,6 +71,7 @@ type Lease struct {
 	Job    string   `json:"job"`
 	Target string   `json:"target"`
 	Before []string `json:"before"` // keyed digests of the blob names that the export did not write
+	Over   bool     `json:"over"`   // its holder is done; what appeared since Before is still to be deleted
 }
 
 func leaseKey(container string) Key { return Key{"container/" + container, "lease"} }
@@ -91,6 +93,15 @@ func (l *Ledger) TakeLease(ctx context.Context, container string, from, to Lease
 		return ErrConflict
 	}
 	return l.store.Write(ctx, Change{Key: leaseKey(container), Data: encode(to), If: version})
+}
+
+// EndLease leaves a container to whoever takes it next, who has to delete what the export left.
+func (l *Ledger) EndLease(ctx context.Context, container, job, target string) error {
+	_, err := update(ctx, l, leaseKey(container), false, func(v *Lease) error {
+		v.Over = v.Over || v.Job == job && v.Target == target
+		return nil
+	})
+	return err
 }
 
 // DropLease ends a job's hold of a container; nothing happens when another holds it.
