@@ -12,7 +12,7 @@ type Export struct {
 	Pass    int       `json:"pass"`
 	ID      string    `json:"id,omitempty"` // the provider's export id; empty until it answered
 	Started time.Time `json:"started,omitzero"`
-	Starts  int       `json:"starts"`            // in this pass, counted before the call: an unclear answer may have started one
+	Starts  int       `json:"starts"`            // in this job, counted before the call: an unclear answer may have started one
 	Ended   int       `json:"ended"`             // of these starts, those whose end was seen
 	Polls   int       `json:"polls"`             //
 	Retried bool      `json:"retried,omitempty"` // a Failed export was tried once more in this job

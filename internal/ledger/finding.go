@@ -2,9 +2,9 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -126,7 +126,7 @@ func (l *Ledger) changeChunk(ctx context.Context, job string, chunk []Finding, c
 			}
 			changes[n] = Change{Key: k, Data: data, If: there[k].Version}
 		}
-		if err = l.store.Write(ctx, changes...); err != ErrConflict {
+		if err := l.store.Write(ctx, changes...); !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}

@@ -273,6 +273,11 @@ func (l *Ledger) SetCursor(ctx context.Context, job, name string, c Cursor) erro
 	return err
 }
 
+// ClearCursors forgets the cursors below a prefix: their work begins anew.
+func (l *Ledger) ClearCursors(ctx context.Context, job, prefix string) error {
+	return l.clear(ctx, "job/"+job, "cursor/"+prefix)
+}
+
 // EndJob marks the job closed and destroys what it found: findings, cursors, lanes and the list of exported files. The
 // job's record and the list of its requests stay as evidence until they expire; a preview's job goes whole.
 func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {

@@ -50,6 +50,7 @@ type House struct {
 	Base  erase.Base
 	Key   *seal.Key
 	store *boltstore.Store
+	paces map[string]*provider.Pace
 	opts  Options
 
 	runner  *asl.Runner
@@ -100,8 +101,29 @@ func Open(dir string, create bool, o Options) (*House, error) {
 	return h, nil
 }
 
-// Close closes the ledger.
-func (h *House) Close() error { return h.store.Close() }
+// Close closes the ledger. What a minute's limit of calls still counts is kept for the next process.
+func (h *House) Close() error {
+	var err error
+	for target, p := range h.paces {
+		if n := p.Busy(); n > 0 {
+			c := ledger.Calls{Count: n, Until: h.Base.Now().Add(provider.Window)}
+			err = errors.Join(err, h.Base.Ledger.SetCalls(context.Background(), target, c))
+		}
+	}
+	h.paces = nil
+	return errors.Join(err, h.store.Close())
+}
+
+// pace makes a target's limit of calls, with those that an earlier process made less than a minute ago.
+func (h *House) pace(t config.Target) (*provider.Pace, error) {
+	p := provider.NewPace(t.RequestsPerMinute)
+	c, err := h.Base.Ledger.Calls(context.Background(), t.ID)
+	if rest := c.Until.Sub(h.Base.Now()); rest > 0 {
+		p.Hold(c.Count, min(rest, provider.Window))
+	}
+	h.paces[t.ID] = p
+	return p, err
+}
 
 // Configure connects the house to the targets of a configuration.
 func (h *House) Configure(c config.Config) error {
@@ -139,8 +161,12 @@ func (h *House) steps(c config.Config) ([]step.Step, error) {
 	apps := map[string]*appcenter.Client{}
 	containers := map[string]*appcenter.Container{}
 	profiles := map[string]*batch.Client{}
+	h.paces = map[string]*provider.Pace{}
 	for _, t := range c.Targets {
-		pace := provider.NewPace(t.RequestsPerMinute)
+		pace, err := h.pace(t)
+		if err != nil {
+			return nil, err
+		}
 		switch t.Provider {
 		case config.AppCenter:
 			apps[t.ID] = appcenter.New(appcenter.Options{

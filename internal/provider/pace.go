@@ -33,3 +33,14 @@ func (p *Pace) Take(ctx context.Context) (ended func(), err error) {
 		return nil, ctx.Err()
 	}
 }
+
+// Busy is how many places are taken: by calls under way, or by calls that ended less than Window ago.
+func (p *Pace) Busy() int { return len(p.places) }
+
+// Hold takes up to n places for a while, for calls that an earlier process made.
+func (p *Pace) Hold(n int, rest time.Duration) {
+	for range min(n, cap(p.places)-len(p.places)) {
+		p.places <- struct{}{}
+		time.AfterFunc(rest, func() { <-p.places })
+	}
+}
