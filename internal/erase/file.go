@@ -19,11 +19,15 @@ type Filing struct {
 }
 
 // File turns people into requests, their identifiers sealed. Somebody with an open request that knows all the given
-// identifiers joins it. preview marks requests that must not outlive their job.
-func File(ctx context.Context, b Base, channel string, preview bool, people []subject.Subject) (Filing, error) {
+// identifiers joins it, and so does somebody whose request closed in one of the jobs under way: asking again while a
+// job runs or waits is not another wish. preview marks requests that must not outlive their job.
+func File(ctx context.Context, b Base, channel string, preview bool, people []subject.Subject, underWay ...string) (Filing, error) {
 	var out Filing
 	var fresh []ledger.Request
-	filed := map[string]string{}
+	filed, err := b.closedIn(ctx, underWay)
+	if err != nil {
+		return out, err
+	}
 	for _, s := range people {
 		s = s.Canonical()
 		if len(s.Identifiers) == 0 || len(s.Identifiers) > maxIdentifiers {
@@ -61,4 +65,23 @@ func File(ctx context.Context, b Base, channel string, preview bool, people []su
 		out.Requests = append(out.Requests, id)
 	}
 	return out, b.Ledger.File(ctx, fresh)
+}
+
+// closedIn gives the requests that have ended in these jobs, by the digest of their person.
+func (b Base) closedIn(ctx context.Context, jobs []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, job := range jobs {
+		err := b.Ledger.Members(ctx, job, func(id string, m ledger.Member) error {
+			if !m.Status.Final() {
+				return nil
+			}
+			r, err := b.Ledger.Request(ctx, id)
+			out[r.Person] = r.ID
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

@@ -52,7 +52,11 @@ func (h *House) Preview(ctx context.Context, people []subject.Subject) (Run, err
 // are taken up first. Somebody whose job was taken up is not started again in the same run.
 func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config.Mode) (Run, error) {
 	run := Run{Mode: mode}
-	filing, err := erase.File(ctx, h.Base, "cli", false, people)
+	underWay, err := h.executions(ctx)
+	if err != nil {
+		return run, err
+	}
+	filing, err := erase.File(ctx, h.Base, "cli", false, people, underWay...)
 	if err != nil {
 		return run, err
 	}
@@ -152,16 +156,21 @@ func (h *House) work(ctx context.Context, job string, on func() (asl.Result, err
 	return result, nil
 }
 
+// executions lists the executions that are running, waiting or interrupted, oldest first.
+func (h *House) executions(ctx context.Context) (names []string, err error) {
+	err = h.Base.Ledger.Executions(ctx, func(name string) error {
+		names = append(names, name)
+		return nil
+	})
+	return names, err
+}
+
 // recover takes up what an earlier run left: executions that were killed, subjects of previews that never ran, and
 // requests whose time for another try is over. It answers the jobs that it ran. A preview deletes nothing, so it takes
 // up previews only.
 func (h *House) recover(ctx context.Context, previewsOnly bool) ([]string, error) {
-	var names []string
 	l := h.Base.Ledger
-	err := l.Executions(ctx, func(name string) error {
-		names = append(names, name)
-		return nil
-	})
+	names, err := h.executions(ctx)
 	if err != nil {
 		return nil, err
 	}
