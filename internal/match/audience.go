@@ -17,12 +17,12 @@ func (m *Matcher) Audience(a Audience) Verdict {
 	f := finds{}
 	var v Verdict
 	for _, text := range []string{a.Name, a.Description} {
-		m.search(text, inText, f)
+		m.search(text, true, inText, f)
 		v.Others = v.Others || m.others(text)
 	}
 	list, rest := lex(a.Definition)
 	if rest != "" {
-		m.search(rest, inDefinition, f)
+		m.search(rest, true, inDefinition, f)
 		v.Others = v.Others || m.others(rest)
 	}
 	v.Others = m.definition(comparisons(list), f) || v.Others

@@ -107,10 +107,14 @@ func TestLearnedIdsOnDevices(t *testing.T) {
 	t.Parallel()
 	ann := person(t, "ann", "email=ann@x.com")
 	ann.Installs, ann.UserIDs = []string{ids + "C3", "Raw-1"}, []string{"shared-tablet"}
-	m := New([]Person{ann}, "DE")
+	m := New([]Person{ann, person(t, "bob", "email=bob@x.com")}, "DE")
 	o := devices(t, m, `{"installId":"`+ids+`c3"}`+"\n"+`{"installId":"Raw-1"}`+"\n"+`{"installId":"raw-1"}`+"\n"+`{"installId":"i","userId":"shared-tablet"}`)
 	if len(o.devices) != 2 || o.devices[0].InstallID != ids+"c3" || o.devices[1].InstallID != "Raw-1" {
 		t.Fatalf("got %+v, want the two learned installs and no match by the learned user id", o.devices)
+	}
+	o = devices(t, m, `{"installId":"i","userId":"shared-tablet","p":"bob@x.com"}`+"\n"+`{"userId":"shared-tablet","p":"bob@x.com"}`)
+	if len(o.devices) != 1 || !slices.Equal(refs(o.devices[0].Hits), []string{"bob"}) || len(o.unreadable) != 1 || !slices.Equal(o.unreadable[0], []string{"bob"}) {
+		t.Fatalf("got %+v, want bob alone: a learned user id is not searched for on devices", o)
 	}
 }
 
@@ -194,6 +198,18 @@ func TestUnreadableLines(t *testing.T) {
 		{"raw tab in a string", "{\"installId\":\"i\",\"a\":\"\tann@x.com\"}", true},
 		{"leading zero", `{"installId":"i","a":007}`, false},
 		{"lone quote", `"`, false},
+		{"blank install id, nobody's", `{"installId":" "}`, false},
+		{"no install id, nobody's", `{"installId":""}`, false},
+		{"key without its first quote", `{"installId":"i",a":2}`, false},
+		{"comma before the end", `{"installId":"i",}`, false},
+		{"no comma", `{"installId":"i" "a":2}`, false},
+		{"no colon", `{"installId":"i","a" 2}`, false},
+		{"wrong bracket", `{"installId":"i","a":[1}}`, false},
+		{"not closed", `{"installId":"i","a":{"b":1}`, false},
+		{"something after it", `{"installId":"i"} x`, false},
+		{"wrong word", `{"installId":"i","a":nul}`, false},
+		{"wrong escape", `{"installId":"i","a":"\x"}`, false},
+		{"wrong number", `{"installId":"i","a":1.}`, false},
 		{"backslash at the end", `{"a":"\`, false},
 	}
 	for _, row := range rows {

@@ -22,7 +22,7 @@ func (m *Matcher) Notification(n Notification) Verdict {
 	f := finds{}
 	var v Verdict
 	for _, text := range []string{n.Name, n.Title, n.Body} {
-		m.search(text, inText, f)
+		m.search(text, true, inText, f)
 		v.Others = v.Others || m.others(text)
 	}
 	for key, values := range n.Data {
@@ -76,7 +76,7 @@ func (m *Matcher) data(x any, phone bool, f finds) (others bool) {
 func (m *Matcher) dataValue(v value, phone bool, f finds) (others bool) {
 	own := finds{}
 	m.whole(v, nil, true, inData, own)
-	m.search(v.text, inData, own)
+	m.search(v.text, true, inData, own)
 	for x := range own {
 		f[x] = struct{}{}
 	}

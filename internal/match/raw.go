@@ -59,7 +59,7 @@ func (s *rawSearch) search(b []byte) {
 	text := string(b)
 	// Twice, because properties may be a JSON text in a string, whose escapes are escaped again.
 	for range 3 {
-		s.m.search(text, inText, s.finds)
+		s.m.search(text, false, inText, s.finds)
 		s.pieces(text)
 		if !strings.Contains(text, `\`) {
 			return

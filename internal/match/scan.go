@@ -96,6 +96,9 @@ func (s *scanner) scan(b []byte, level int) (ok, foreign, install bool) {
 			}
 			v := b[i+1 : end]
 			if escaped {
+				if len(v) > maxText { // the reader needs less memory for it
+					return false, false, false
+				}
 				var decoded bool
 				if s.scratch[level], decoded = unescape(s.scratch[level][:0], v); !decoded {
 					return false, false, false
@@ -151,7 +154,7 @@ func (s *scanner) scan(b []byte, level int) (ok, foreign, install bool) {
 			i += n
 		}
 	}
-	return depth == 0 && want == wantNext, foreign, install
+	return depth == 0, foreign, install
 }
 
 // skipSpace gives the first position from i on that is not JSON white space.

@@ -17,6 +17,7 @@ const minToken = 8
 // tokens is the index of what is searched for in texts.
 type tokens struct {
 	exact   tokenSet        // user ids, property values, install ids that are no UUID
+	learned tokenSet        // user ids found on devices
 	folded  tokenSet        // install ids in lower case
 	domains map[string]bool // of the e-mail addresses
 
@@ -34,7 +35,7 @@ type shortProperty struct {
 
 func newTokens(x *people) tokens {
 	t := tokens{
-		exact: newTokenSet(), folded: newTokenSet(), domains: map[string]bool{},
+		exact: newTokenSet(), learned: newTokenSet(), folded: newTokenSet(), domains: map[string]bool{},
 		short: map[string][]int{}, shortNames: map[string]bool{},
 		numbers: len(x.userNumber)+len(x.propertyNumber) > 0,
 	}
@@ -45,7 +46,7 @@ func newTokens(x *people) tokens {
 		t.exact.add(v, who, isUserID)
 	}
 	for v, who := range x.learned {
-		t.exact.add(v, who, isUserID)
+		t.learned.add(v, who, isUserID)
 	}
 	for v, who := range x.install {
 		if _, ok := subject.NormalInstallID(v); ok {
@@ -128,12 +129,16 @@ func wordEnds(text string, at int) bool {
 	return n == 0 || !isWord(r)
 }
 
-// search finds everybody's identifiers in a free text: as it is, and percent-decoded.
-func (m *Matcher) search(text string, p place, f finds) {
+// search finds everybody's identifiers in a free text: as it is, and percent-decoded. learned tells whether user ids
+// learned from devices count.
+func (m *Matcher) search(text string, learned bool, p place, f finds) {
 	for _, form := range textForms(text) {
 		lower := strings.ToLower(form)
 		m.emails(lower, func(from, to int) { f.add(m.people.email[lower[from:to]], isEmail, p) })
 		m.tokens.exact.find(form, p, f)
+		if learned {
+			m.tokens.learned.find(form, p, f)
+		}
 		m.tokens.folded.find(lower, p, f)
 		m.phones(form, func(e164 string) { f.add(m.people.phone[e164], isPhone, p) })
 	}

@@ -23,11 +23,11 @@ func TestTextHoldsAnIdentifierAsAWholeToken(t *testing.T) {
 		PhoneInText: {
 			yes: []string{"+491711234567", "+49 171 1234567", "+49 (0)171 / 12.34.567", "0171-1234567", "call 0171 1234567 now", "0171 1234567 2 times", "on 12.05.2024 0171 1234567", "2 0171 1234567", "(0171) 1234567", "0049 171 1234567", "tel:+491711234567", "?p=%2B491711234567",
 				"491711234567", "0171\u00a01234567", "\u202a0171\u20111234567\u202c", "+(49) 171 1234567", "+49 171 1234567 +49 171 7654321", "0171 7654321 0171 1234567", "+49 171 7654321 0171 1234567."},
-			no: []string{"01711234568", "x0171 1234567", "0171 1234567x", "-0171 1234567", "_0171 1234567", "0171 1234567-8", "+44 171 1234567", "+1 0171 1234567", "00171 1234567", "9+491711234567", "0171\n1234567", "0171 123456", "0171, 1234567", "10171 1234567"},
+			no: []string{"01711234568", "x0171 1234567", "0171 1234567x", "-0171 1234567", "_0171 1234567", "0171 1234567-8", "+44 171 1234567", "+1 0171 1234567", "00171 1234567", "9+491711234567", "0171\n1234567", "0171 123456", "0171, 1234567", "12.1711234567", "7/1711234567", "10171 1234567"},
 		},
 		UserIDInText: {
 			yes: []string{"user-1234", "for user-1234!", "user:user-1234.", "{user-1234}", "Hello learned-77", "éclair user-1234", "user%2D1234"},
-			no:  []string{"User-1234", "user-12345", "xuser-1234", "user-1234-5", "user-1234_", "-user-1234", "user-1234é", "1234", "Only 1234 left", "user-123", "superuser-1234"},
+			no:  []string{"User-1234", "user-12345", "xuser-1234", "user-1234-5", "user-1234_", "-user-1234", "user-1234é", "user-1234\u0332", "1234", "Only 1234 left", "user-123", "superuser-1234"},
 		},
 		InstallIDInText: {
 			yes: []string{ids + "a1", "id " + strings.ToUpper(ids+"a1") + ".", "(raw-install-9)"},
@@ -52,6 +52,22 @@ func TestTextHoldsAnIdentifierAsAWholeToken(t *testing.T) {
 					t.Errorf("%s %q: got %v, want nothing", place, text, v.Hits)
 				}
 			}
+		}
+	}
+}
+
+// The middle of one number is not another number.
+func TestPartsOfANumberAreNoNumbers(t *testing.T) {
+	t.Parallel()
+	m := New([]Person{person(t, "ann", "phone=030 1234567")}, "DE")
+	for _, text := range []string{"0171 301234567", "+49 171 301234567", "0044 301234567", "+44 (0)30 1234567"} {
+		if v := m.Audience(Audience{Name: text}); len(v.Hits) > 0 {
+			t.Errorf("%q: got %v, want nothing", text, v.Hits)
+		}
+	}
+	for _, text := range []string{"3 301234567", "+49 30 1234567", "(030) 1234567"} {
+		if v := m.Audience(Audience{Name: text}); len(v.Hits) != 1 {
+			t.Errorf("%q: got %v, want the number", text, v.Hits)
 		}
 	}
 }
