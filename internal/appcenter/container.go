@@ -90,11 +90,12 @@ func (c *Container) List(ctx context.Context, most int) ([]Blob, error) {
 	var out []Blob
 	for pages := c.blob.NewListBlobsFlatPager(nil); pages.More(); {
 		page, err := pages.NextPage(ctx)
-		if err != nil {
+		// The SDK marks an answer that is not its XML by these words alone.
+		if err != nil && !strings.HasPrefix(err.Error(), "unmarshalling type") {
 			return nil, containerFault(ctx, "list its blobs", err)
 		}
-		if page.Segment == nil {
-			return nil, fault.New(fault.MalformedAnswer, "the export container was asked to list its blobs and answered without a list")
+		if err != nil || page.Segment == nil {
+			return nil, fault.New(fault.MalformedAnswer, "the export container was asked to list its blobs and answered with something else")
 		}
 		for _, b := range page.Segment.BlobItems {
 			if b == nil || b.Name == nil || *b.Name == "" || b.Properties == nil || b.Properties.ContentLength == nil || b.Properties.ETag == nil {

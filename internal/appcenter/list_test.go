@@ -31,28 +31,31 @@ func all[T any](ctx context.Context, t *testing.T, page func(context.Context, st
 
 func TestListsAreFollowedToTheirEnd(t *testing.T) {
 	t.Parallel()
-	for _, form := range []appcentertest.LinkForm{appcentertest.Absolute, appcentertest.Relative, appcentertest.QueryOnly, appcentertest.Forgetful} {
-		for _, end := range []appcentertest.EndForm{appcentertest.Absent, appcentertest.Null, appcentertest.EmptyString} {
-			app, ids := many(1001)
-			app.Behaviour = appcentertest.Behaviour{AudiencePage: 1, NextLink: form, End: end}
-			s := serve(t, app)
-			var names []string
-			for _, a := range all(t.Context(), t, s.Client.Audiences) {
-				names = append(names, a.Name)
-			}
-			if want := []string{"gold", "a/b c%41?#ü", "france"}; !reflect.DeepEqual(names, want) {
-				t.Errorf("form %d, end %d: got %q, want %q", form, end, names, want)
-			}
-			var got []string
-			for _, n := range all(t.Context(), t, s.Client.Notifications) {
-				got = append(got, n.ID)
-			}
-			if !reflect.DeepEqual(got, ids) {
-				t.Errorf("form %d, end %d: %d notifications, want all %d, archived ones too", form, end, len(got), len(ids))
-			}
-			if got := len(s.Calls(appcentertest.ListNotifications)); got != 3 {
-				t.Errorf("%d calls for 1001 notifications, want 3", got)
-			}
+	for _, row := range []appcentertest.Behaviour{
+		{AudiencePage: 1, NextLink: appcentertest.Absolute, End: appcentertest.Absent},
+		{AudiencePage: 2, NextLink: appcentertest.Relative, End: appcentertest.Null},
+		{AudiencePage: 2, NextLink: appcentertest.QueryOnly, End: appcentertest.EmptyString},
+		{AudiencePage: 1, NextLink: appcentertest.Forgetful, End: appcentertest.Absent},
+	} {
+		app, ids := many(501)
+		app.Behaviour = row
+		s := serve(t, app)
+		var names []string
+		for _, a := range all(t.Context(), t, s.Client.Audiences) {
+			names = append(names, a.Name)
+		}
+		if want := []string{"gold", "a/b c%41?#ü", "france"}; !reflect.DeepEqual(names, want) {
+			t.Errorf("%+v: got %q, want %q, the disabled one too", row, names, want)
+		}
+		var got []string
+		for _, n := range all(t.Context(), t, s.Client.Notifications) {
+			got = append(got, n.ID)
+		}
+		if !reflect.DeepEqual(got, ids) {
+			t.Errorf("%+v: %d notifications, want all %d, archived ones too", row, len(got), len(ids))
+		}
+		if got := len(s.Calls(appcentertest.ListNotifications)); got != 2 {
+			t.Errorf("%+v: %d calls for 501 notifications, want 2", row, got)
 		}
 	}
 }

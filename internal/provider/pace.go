@@ -39,8 +39,12 @@ func (p *Pace) Busy() int { return len(p.places) }
 
 // Hold takes up to n places for a while, for calls that an earlier process made.
 func (p *Pace) Hold(n int, rest time.Duration) {
-	for range min(n, cap(p.places)-len(p.places)) {
-		p.places <- struct{}{}
-		time.AfterFunc(rest, func() { <-p.places })
+	for range n {
+		select {
+		case p.places <- struct{}{}:
+			time.AfterFunc(rest, func() { <-p.places })
+		default: // all taken, or no limit
+			return
+		}
 	}
 }

@@ -39,11 +39,15 @@ type Options struct {
 type Client struct {
 	base   *url.URL
 	header http.Header
+	most   int64 // bytes of an answer
 	http   *retryablehttp.Client
 }
 
 // New makes a client.
-func New(o Options) *Client {
+func New(o Options) *Client { return bounded(o, maxAnswer) }
+
+// bounded is New with another limit for answers.
+func bounded(o Options, most int64) *Client {
 	next := o.Transport
 	if next == nil {
 		next = http.DefaultTransport.(*http.Transport).Clone()
@@ -58,12 +62,12 @@ func New(o Options) *Client {
 	c.RetryWaitMin, c.RetryWaitMax = wait, maxWait
 	c.Backoff = backoff
 	c.HTTPClient = &http.Client{
-		Transport:     transport{o.Pace, next},
+		Transport:     transport{o.Pace, next, most},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	c.CheckRetry = checkRetry
 	c.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	return &Client{base: o.Base, header: o.Header, http: c}
+	return &Client{base: o.Base, header: o.Header, most: most, http: c}
 }
 
 // Base is where the client's calls go.
@@ -202,8 +206,8 @@ func (c *Client) do(ctx context.Context, method string, u *url.URL, in any) (Ans
 	switch n, err := b.ReadFrom(res.Body); { // from memory: transport has read it
 	case err != nil:
 		return Answer{}, unreachable(ctx, u.Host, err)
-	case n > maxAnswer:
-		return Answer{}, fault.New(fault.MalformedAnswer, "%s answered with more than %d MiB", u.Host, maxAnswer>>20)
+	case n > c.most:
+		return Answer{}, fault.New(fault.MalformedAnswer, "%s answered with more than %d bytes", u.Host, c.most)
 	}
 	return Answer{Status: res.StatusCode, Header: res.Header, Body: b.Bytes()}, nil
 }

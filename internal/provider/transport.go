@@ -18,6 +18,7 @@ const perCall = 60 * time.Second
 type transport struct {
 	pace *Pace
 	next http.RoundTripper
+	most int64 // bytes of an answer; one more is read, for the caller to see that there are more
 }
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -47,7 +48,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	_, err = b.ReadFrom(io.LimitReader(res.Body, maxAnswer+1))
+	_, err = b.ReadFrom(io.LimitReader(res.Body, t.most+1))
 	if closed := res.Body.Close(); err == nil {
 		err = closed
 	}

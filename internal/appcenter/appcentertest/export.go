@@ -31,6 +31,7 @@ func (s *Server) startExport(q *request) answer {
 	if into == nil {
 		return a.err(http.StatusBadRequest, "blob container URI is not valid")
 	}
+	a.settle()
 	s.exports++
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", s.exports)
 	e := &export{status: "InProgress", polls: a.Export.Polls, files: a.Export.write(a.Devices), into: into}

@@ -36,6 +36,8 @@ type app struct {
 	App
 	exports map[string]*export
 	back    map[string]int // how often a deleted device came back, by install id
+
+	installs installs
 }
 
 // New makes a server of the world. Serve it with net/http/httptest or net/http.

@@ -18,7 +18,9 @@ func (s *Server) app(key string) *app {
 func (s *Server) Devices(app string) []Device {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.app(app).Devices)
+	a := s.app(app)
+	a.settle()
+	return slices.Clone(a.Devices)
 }
 
 // Audiences gives the app's audiences as they are, disabled ones too.
@@ -51,6 +53,7 @@ func (s *Server) PutDevice(app string, d Device) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.app(app)
+	a.settle()
 	a.Devices = put(a.Devices, d, func(o Device) bool { return strings.EqualFold(o.InstallID, d.InstallID) })
 }
 
@@ -91,6 +94,7 @@ func (s *Server) Change(app string, f func(*App)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.app(app)
+	a.settle()
 	key, container := a.Key(), a.Container
 	f(&a.App)
 	if a.Key() != key || a.Container != container {
