@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,6 +47,15 @@ func FromOS() IO {
 	return IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.LookupEnv, Now: time.Now, Terminal: tty, Width: width}
 }
 
+// Main runs the command that this process was started with, and gives its exit code. An interrupt lets the command stop
+// where it can go on later; a second one ends the process at once.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, os.Args[1:], FromOS())
+}
+
 // exit is an error with its exit code. An empty text was said already.
 type exit struct {
 	code int
@@ -66,16 +77,35 @@ func usage(err error) error {
 	return exit{BadUsage, err}
 }
 
+// interrupted says how to go on, where the error comes from an interrupt.
+func interrupted(ctx context.Context, err error, next string) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return exit{OtherError, errors.New("interrupted; " + next)}
+}
+
+const goesOn = "run the same command again to go on where it stopped"
+
 // Run runs one command and gives the process's exit code.
 func Run(ctx context.Context, args []string, io IO) int {
 	root := &cobra.Command{
-		Use:           "lethe",
-		Short:         "Erases people from push-notification providers, and proves it",
-		Version:       local.Version,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:   "lethe",
+		Short: "Erases people from push-notification providers, and proves it",
+		Long: `Lethe erases people from push-notification providers, and proves it: it searches App Center Push and Batch for
+them, shows what it would delete, deletes it, searches again until nothing is left, and signs a certificate.
+
+Exit codes: 0 done, 1 other error, 2 bad usage, configuration or people file, 3 somebody is not wholly erased,
+4 something waits for approval.`,
+		Example: `  lethe demo
+  lethe preview --config lethe.yaml --email ann@example.com
+  lethe erase --config lethe.yaml --from people.csv`,
+		Version:                    local.Version,
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		Args:                       knownCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -83,7 +113,7 @@ func Run(ctx context.Context, args []string, io IO) int {
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(badFlags)
 	root.AddCommand(
 		demoCommand(io), previewCommand(io), eraseCommand(io), approveCommand(io),
 		requestsCommand(io), showCommand(io), certificateCommand(io), verifyCommand(io),
@@ -98,21 +128,12 @@ func Run(ctx context.Context, args []string, io IO) int {
 	case errors.As(err, &coded):
 		code = coded.code
 	case ctx.Err() != nil:
-		err = errors.New("interrupted; run the same command again to go on where it stopped")
-	case fault.Is(err, fault.BadInput), fault.Is(err, fault.WrongPlan), isUsage(root, args):
+		err = errors.New("interrupted")
+	case fault.Is(err, fault.BadInput), fault.Is(err, fault.WrongPlan):
 		code = BadUsage
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(io.Err, "lethe: "+text)
 	}
 	return code
-}
-
-// isUsage tells whether cobra itself refused the arguments: an unknown command, or arguments that a command does not take.
-func isUsage(root *cobra.Command, args []string) bool {
-	c, rest, err := root.Find(args)
-	if err != nil {
-		return true
-	}
-	return c.ValidateArgs(c.Flags().Args()) != nil || len(rest) > 0 && c == root
 }

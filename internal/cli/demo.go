@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
 	"github.com/lethe-dsr/lethe/internal/people"
 )
@@ -36,9 +38,17 @@ func demoCommand(io IO) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch the whole story against built-in simulators",
-		Args:  cobra.NoArgs,
+		Long: `Watch the whole story in a few seconds: three people are erased from simulators of App Center Push and Batch, which
+run on this machine and speak the real protocols. The files of the story stay in the data directory.`,
+		Example: `  lethe demo
+  lethe demo --ask                               # you approve the plan`,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(cmd.Context(), io, data, ask && io.Terminal)
+			if ask && !io.Terminal {
+				return usage(errors.New("--ask needs a terminal to ask on"))
+			}
+			err := runDemo(cmd.Context(), io, data, ask)
+			return interrupted(cmd.Context(), err, "`lethe demo` begins again from the start")
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "lethe-demo", "`DIR` for the demo's ledger, key and certificates")
@@ -59,7 +69,7 @@ type story struct {
 }
 
 func runDemo(ctx context.Context, io IO, data string, ask bool) (err error) {
-	s := &story{io: io, data: data, ask: ask, began: time.Now(), bars: &progress{io: io, said: map[string]time.Time{}}}
+	s := &story{io: io, data: data, ask: ask, began: time.Now(), bars: newProgress(io, false)}
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
@@ -69,20 +79,44 @@ func runDemo(ctx context.Context, io IO, data string, ask bool) (err error) {
 
 // prepare starts the providers and writes the two files that a user would write.
 func (s *story) prepare(ctx context.Context) error {
+	var err error
+	if s.world, err = demo.Start(ctx, demoSeed); err != nil {
+		return err
+	}
+	if err := s.clear(); err != nil {
+		return errors.Join(err, s.world.Close())
+	}
+	if err := s.settle(); err != nil {
+		return errors.Join(err, s.world.Close())
+	}
+	return nil
+}
+
+// clear removes what an earlier demo left. A directory that holds anybody else's ledger is refused: its key must not go.
+func (s *story) clear() error {
+	mark, _, _ := bytes.Cut(s.world.Config(), []byte("\n"))
+	_, noLedger := os.Stat(filepath.Join(s.data, "ledger.db"))
+	_, noKey := os.Stat(filepath.Join(s.data, "lethe.key"))
+	settings, err := os.ReadFile(filepath.Join(s.data, "config.yaml"))
+	theirs := err == nil || noLedger == nil || noKey == nil
+	if theirs && !bytes.HasPrefix(settings, mark) {
+		return usage(fmt.Errorf("%s holds something else than a demo; name another directory with --data", s.data))
+	}
 	for _, f := range demoFiles() {
 		if err := os.Remove(filepath.Join(s.data, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	if err := os.MkdirAll(s.data, 0o700); err != nil {
-		return err
-	}
-	var err error
-	if s.world, err = demo.Start(ctx, demoSeed); err != nil {
-		return err
-	}
-	for name, text := range map[string][]byte{"config.yaml": s.world.Config(), "people.csv": s.world.PeopleCSV()} {
-		if err := os.WriteFile(filepath.Join(s.data, name), text, 0o600); err != nil {
+	return os.MkdirAll(s.data, 0o700)
+}
+
+func (s *story) settle() error {
+	// The configuration first: it marks the directory as a demo's.
+	for _, f := range []struct {
+		name string
+		text []byte
+	}{{"config.yaml", s.world.Config()}, {"people.csv", s.world.PeopleCSV()}} {
+		if err := os.WriteFile(filepath.Join(s.data, f.name), f.text, 0o600); err != nil {
 			return err
 		}
 	}
@@ -93,30 +127,43 @@ func (s *story) prepare(ctx context.Context) error {
 	if s.house, err = local.Open(s.data, true, local.Options{Now: s.io.Now, Report: s.bars.report}); err != nil {
 		return err
 	}
-	return s.house.Configure(cfg)
+	if err := s.house.Configure(cfg); err != nil {
+		return errors.Join(err, s.house.Close())
+	}
+	return nil
 }
 
 // head opens a part of the story.
-func (s *story) head(title, command string) {
+func (s *story) head(title string, commands ...string) {
 	s.part++
 	line := fmt.Sprintf("%d  %s", s.part, title)
 	if s.io.Terminal {
 		line = text.Bold.Sprint(line)
 	}
 	fmt.Fprintf(s.io.Out, "\n%s\n", line)
-	if command != "" {
-		fmt.Fprintf(s.io.Out, "   $ lethe %s\n", command)
+	for _, c := range commands {
+		fmt.Fprintf(s.io.Out, "   $ lethe %s\n", c)
 	}
 }
 
-func (s *story) say(format string, args ...any) { fmt.Fprintf(s.io.Out, format+"\n", args...) }
+// say prints prose, in lines that fit.
+func (s *story) say(format string, args ...any) {
+	width := 100
+	if s.io.Width > 0 {
+		width = min(width, s.io.Width)
+	}
+	fmt.Fprintln(s.io.Out, wrap(fmt.Sprintf(format, args...), width))
+}
+
+// names are what the demo calls its people, in the order of the people file.
+func names() []string { return []string{"Ann", "Ben", "Chloé"} }
 
 func (s *story) tell(ctx context.Context) error {
 	before := s.world.Counts()
 	s.say("Lethe erases people from push-notification providers, and proves it.\nEverything here runs on this machine; the providers are simulators that speak the real protocols.")
 
-	s.head("What the providers hold", "")
-	s.say("Ann, Ben and Chloé have asked Acme Travel to be erased. Ben shares a tablet with somebody; Chloé may not be known at all.\n")
+	s.head("What the providers hold")
+	s.say("Ann, Ben and Chloé asked Acme Travel to be erased. Ben shares a tablet with Mia, who did not ask; Chloé may not be known at all.\n")
 	held := newTable(s.io, "Target", "Area", "Objects")
 	for _, c := range before {
 		held.AppendRow(table.Row{c.Target, c.Area, c.Objects})
@@ -124,32 +171,28 @@ func (s *story) tell(ctx context.Context) error {
 	held.SetColumnConfigs([]table.ColumnConfig{rightAligned(3)})
 	held.Render()
 
-	csv, err := people.Read(strings.NewReader(string(s.world.PeopleCSV())), "DE")
+	csv, err := people.Read(bytes.NewReader(s.world.PeopleCSV()), "DE")
 	if err != nil {
 		return err
 	}
 
 	s.head("Look first: nothing is deleted", "preview --config config.yaml --from people.csv")
-	s.bars.start()
-	run, err := s.house.Preview(ctx, csv.People)
-	s.bars.stop()
+	var run local.Run
+	err = s.bars.during(func() (err error) { run, err = s.house.Preview(ctx, csv.People); return err })
 	if err != nil {
 		return err
 	}
-	names := []string{"Ann", "Ben", "Chloé"}
-	showPlan(s.io, run.Plan, func(id string) string { return names[slices.Index(run.Requests, id)] })
+	showPlan(s.io, run.Plan, func(id string) string { return names()[slices.Index(run.Requests, id)] })
 	waiting := 0
 	for _, e := range run.Plan.Entries {
 		if len(e.Waits) > 0 {
 			waiting++
 		}
 	}
-	s.say("%s would be deleted or ordered deleted.\n%d of them name or belong to other people too: in every mode, those wait for a person.", count(len(run.Plan.Entries), "object"), waiting)
+	s.say("%s would go. %d of them may be other people's too: they wait for a person in every mode.", count(len(run.Plan.Entries), "object"), waiting)
 
-	s.head("Erase: find again, wait for approval, delete, search again until nothing is left", "erase --config config.yaml --from people.csv")
-	s.bars.start()
-	run, err = s.house.Erase(ctx, csv.People, config.Approve)
-	s.bars.stop()
+	s.head("Erase: search, wait for approval, delete, search again until nothing is left", "erase --config config.yaml --from people.csv")
+	err = s.bars.during(func() (err error) { run, err = s.house.Erase(ctx, csv.People, config.Approve); return err })
 	if err != nil {
 		return err
 	}
@@ -157,9 +200,62 @@ func (s *story) tell(ctx context.Context) error {
 		return err
 	}
 
-	s.head("What became of each person", "requests; lethe show REQUEST")
-	var all []outcome
-	for n, id := range run.Requests {
+	s.head("What became of each person", "requests", "show REQUEST")
+	if err := s.outcomes(ctx, run.Requests); err != nil {
+		return err
+	}
+	s.say("\nverified absent: deleted, searched again, gone. accepted: Batch took the order, and offers no way to look. The ledger does not know the names: it keeps identifiers sealed while a request is open, and keyed digests after it.")
+
+	s.head("Before and after, as the simulators count it themselves")
+	if err := s.compare(before, s.world.Counts()); err != nil {
+		return err
+	}
+
+	s.head("The proof", "certificate REQUEST --out FILE", "verify FILE")
+	if err := s.certify(ctx, run.Requests); err != nil {
+		return err
+	}
+	calls := s.world.Calls()
+	s.say("\nThree people took %d exports of each app's devices (preview, search 1, search 2), %d orders to Batch and %.1f seconds.",
+		calls["StartExport"]/2, calls["BatchDelete"], time.Since(s.began).Seconds())
+	s.say("Look around:        lethe requests --data %s\nFor your own apps:  write a config.yaml like %s", quoted(s.data), filepath.Join(s.data, "config.yaml"))
+	return nil
+}
+
+// approve shows and approves what waits, until nothing does.
+func (s *story) approve(ctx context.Context, run local.Run) error {
+	for {
+		job, err := s.house.Base.Ledger.Job(ctx, run.Job)
+		if err != nil {
+			return err
+		}
+		if job.Plan == "" {
+			s.say("Search %d found nothing more of theirs.", job.Pass)
+			return nil
+		}
+		plan, err := erase.LoadPlan(ctx, s.house.Base, run.Job, true)
+		if err != nil {
+			return err
+		}
+		s.say("The same plan waits: %s. Nothing is deleted until somebody approves this very hash.", count(len(plan.Entries), "object"))
+		if s.ask {
+			if answer, err := ask(ctx, s.io, "Delete all of this? [y]es or [n]o: "); err != nil || answer != yes {
+				return errors.New("not approved; nothing was deleted")
+			}
+		}
+		fmt.Fprintf(s.io.Out, "   $ lethe approve %s --plan %.12s… --config config.yaml\n", run.Job, plan.Hash)
+		err = s.bars.during(func() error { return s.house.Decide(ctx, run.Job, plan.Hash, approver(), true) })
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// outcomes prints what became of the people, without the areas where somebody had nothing.
+func (s *story) outcomes(ctx context.Context, requests []string) error {
+	fmt.Fprintln(s.io.Out)
+	t := newTable(s.io, "Person, target", "Area", "Deleted", "Outcome")
+	for n, id := range requests {
 		r, err := s.house.Base.Ledger.Request(ctx, id)
 		if err != nil {
 			return err
@@ -168,71 +264,48 @@ func (s *story) tell(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		all := len(outcomes)
+		outcomes = slices.DeleteFunc(outcomes, func(o ledger.Outcome) bool { return o.Word == ledger.Nothing })
+		summary := ""
+		if len(outcomes) == 0 {
+			summary = fmt.Sprintf("in none of %d areas", all)
+		}
+		t.AppendRow(table.Row{names()[n], plainStatus(r.Status), "", summary})
 		for _, o := range outcomes {
-			all = append(all, outcome{names[n] + ": " + plainStatus(r.Status), r.Status, o})
+			t.AppendRow(table.Row{indent + o.Target, o.Area, o.Deleted + o.Already, strings.ReplaceAll(string(o.Word), "_", " ")})
 		}
 	}
-	showOutcomes(s.io, all)
-	s.say("\nThe names are the demo's: the ledger has only sealed identifiers while a request is open, and keyed digests after it.")
-
-	s.head("Before and after", "")
-	s.compare(before, s.world.Counts())
-
-	s.head("The proof", "certificate REQUEST --out FILE; lethe verify FILE")
-	if err := s.certify(ctx, run.Requests); err != nil {
-		return err
-	}
-	calls := s.world.Calls()
-	s.say("\n%d device exports per app for three people (preview, find, find again), %d orders to Batch, %.1f seconds.",
-		calls["StartExport"]/2, calls["BatchDelete"], time.Since(s.began).Seconds())
-	s.say("Look around: lethe requests --data %s. For your own providers, write a config.yaml like %s.", s.data, filepath.Join(s.data, "config.yaml"))
+	t.SetColumnConfigs([]table.ColumnConfig{rightAligned(3)})
+	t.Render()
 	return nil
 }
 
-// approve shows and approves what waits, until nothing does.
-func (s *story) approve(ctx context.Context, run local.Run) error {
-	for {
-		job, err := s.house.Base.Ledger.Job(ctx, run.Job)
-		if err != nil || job.Plan == "" {
-			return err
-		}
-		plan, err := erase.LoadPlan(ctx, s.house.Base, run.Job, true)
-		if err != nil {
-			return err
-		}
-		s.say("The same plan waits for approval: %s.\nNothing is deleted until somebody approves this very hash.", count(len(plan.Entries), "object"))
-		if s.ask {
-			if answer, err := ask(s.io, "Delete all of this? [y]es or [n]o: "); err != nil || answer != yes {
-				return errors.New("not approved; nothing was deleted")
-			}
-		}
-		s.say("   $ lethe approve %s --plan %.16s… --config config.yaml", run.Job, plan.Hash)
-		s.bars.start()
-		err = s.house.Decide(ctx, run.Job, plan.Hash, approver(), true)
-		s.bars.stop()
-		if err != nil {
-			return err
-		}
-	}
-}
-
 // compare prints what the simulators lost, as they count it themselves.
-func (s *story) compare(before, after []demo.Count) {
-	t := newTable(s.io, "Target", "Area", "Before", "After", "Deleted", "About the three, before", "after")
+func (s *story) compare(before, after []demo.Count) error {
+	t := newTable(s.io, "Target", "Area", "Before", "After", "Deleted", "Theirs")
+	left := 0
 	for n, b := range before {
 		a := after[n]
-		t.AppendRow(table.Row{b.Target, b.Area, b.Objects, a.Objects, b.Objects - a.Objects, b.OfPeople, a.OfPeople})
+		t.AppendRow(table.Row{b.Target, b.Area, b.Objects, a.Objects, b.Objects - a.Objects, fmt.Sprintf("%d → %d", b.OfPeople, a.OfPeople)})
+		left += a.OfPeople
 	}
-	t.SetColumnConfigs([]table.ColumnConfig{rightAligned(3), rightAligned(4), rightAligned(5), rightAligned(6), rightAligned(7)})
+	t.SetColumnConfigs([]table.ColumnConfig{rightAligned(3), rightAligned(4), rightAligned(5), rightAligned(6)})
 	t.Render()
+	if left > 0 {
+		return fmt.Errorf("%s of the three people are left at the providers: this is a mistake in Lethe, please report it", count(left, "object"))
+	}
+	return nil
 }
 
-// certify writes the certificates and checks the first as anybody could, offline.
+// certify writes the certificates and checks them as anybody could, offline.
 func (s *story) certify(ctx context.Context, requests []string) error {
 	keys := filepath.Join(s.data, "issuer.jwks.json")
 	if err := os.WriteFile(keys, s.house.Key.PublicSet(), 0o600); err != nil {
 		return err
 	}
+	fmt.Fprintln(s.io.Out)
+	t := newTable(s.io, "Person", "Certificate", "Says", "Signature")
+	signer := ""
 	for n, id := range requests {
 		jws, err := s.house.Base.Ledger.Certificate(ctx, id)
 		if err != nil {
@@ -246,8 +319,10 @@ func (s *story) certify(ctx context.Context, requests []string) error {
 		if err != nil {
 			return err
 		}
-		s.say("%s  valid, %s, signed by key %.16s…", name, plainStatus(cert.Request.Status), kid)
+		t.AppendRow(table.Row{names()[n], name, plainStatus(cert.Request.Status), "valid"})
+		signer = kid
 	}
-	s.say("%s  the issuer's public key", keys)
+	t.Render()
+	s.say("All signed by key %.16s…, whose public half is in %s for whoever wants to check.", signer, keys)
 	return nil
 }

@@ -1,24 +1,24 @@
 package cli
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/user"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lethe-dsr/lethe/internal/config"
-	"github.com/lethe-dsr/lethe/internal/erase"
-	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
 	"github.com/lethe-dsr/lethe/internal/people"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
+
+// defaultData is the data directory, in the working directory.
+const defaultData = "lethe-data"
 
 // common are the flags of the commands that work with providers.
 type common struct {
@@ -34,7 +34,7 @@ func (c *common) add(cmd *cobra.Command) {
 }
 
 func (c *common) addData(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.data, "data", "lethe-data", "`DIR` of the ledger and its key")
+	cmd.Flags().StringVar(&c.data, "data", defaultData, "`DIR` of the ledger and its key")
 }
 
 // names tells whether object names are shown: on a terminal, where somebody has to judge them, and when asked for.
@@ -57,7 +57,7 @@ func (w *whom) add(cmd *cobra.Command) {
 }
 
 // read gives the people of the flags and of the file. All flags of one call are one person.
-func (w whom) read(io IO, region string, quiet bool) ([]subject.Subject, error) {
+func (w whom) read(io IO, region string, json bool) ([]subject.Subject, error) {
 	var all []subject.Subject
 	short := 0
 	if w.from != "" {
@@ -71,8 +71,8 @@ func (w whom) read(io IO, region string, quiet bool) ([]subject.Subject, error) 
 			return nil, usage(fmt.Errorf("people file %s; nothing was deleted:\n%w", w.from, err))
 		}
 		all, short = result.People, result.Short
-		if !quiet && result.Merged > 0 {
-			fmt.Fprintf(io.Err, "%s of the people file are the same person as another row and were merged: %s\n", count(result.Merged, "row"), count(len(all), "person"))
+		if result.Merged > 0 {
+			note(io, json, "merged %s of the people file with another row of the same person: %s", count(result.Merged, "row"), count(len(all), "person"))
 		}
 	}
 	if !w.flags.Empty() {
@@ -82,69 +82,102 @@ func (w whom) read(io IO, region string, quiet bool) ([]subject.Subject, error) 
 		}
 		all, short = append(all, s), short+people.Short(s)
 	}
-	if !quiet && short > 0 {
-		fmt.Fprintf(io.Err, "%s shorter than 8 characters: matched as whole values only, not searched in texts\n", count(short, "identifier"))
+	if short > 0 {
+		note(io, json, "%s with fewer than 8 characters: compared with whole values only, not searched for in texts", count(short, "identifier"))
 	}
 	return all, nil
 }
 
-// open reads the configuration and opens the data directory with it.
-func (c common) open(io IO, create bool, o local.Options) (*local.House, config.Config, error) {
-	var cfg config.Config
+// configuration reads the configuration.
+func (c common) configuration(io IO) (config.Config, error) {
 	if c.config == "" {
-		return nil, cfg, usage(errors.New("--config FILE is missing; it names the targets to erase from"))
+		return config.Config{}, usage(errors.New("--config FILE is missing; it names the targets to erase from, and `lethe demo` leaves an example"))
 	}
 	text, err := os.ReadFile(c.config)
 	if err != nil {
-		return nil, cfg, usage(fmt.Errorf("configuration: %w", err))
+		return config.Config{}, usage(fmt.Errorf("configuration: %w", err))
 	}
-	cfg, err = config.Parse(text, io.Env)
+	cfg, err := config.Parse(text, io.Env)
 	if err != nil {
-		return nil, cfg, usage(fmt.Errorf("configuration %s:\n%w", c.config, err))
+		return cfg, usage(fmt.Errorf("configuration %s; nothing was done:\n%w", c.config, err))
 	}
-	o.Now = io.Now
-	h, err := local.Open(c.data, create, o)
+	return cfg, nil
+}
+
+// open opens the data directory with a configuration.
+func (c common) open(io IO, cfg config.Config, create bool, p *progress) (*local.House, error) {
+	h, err := local.Open(c.data, create, local.Options{Now: io.Now, Report: p.report})
 	if err != nil {
-		return nil, cfg, err
+		return nil, err
 	}
 	if err := h.Configure(cfg); err != nil {
-		return nil, cfg, errors.Join(err, h.Close())
+		return nil, errors.Join(err, h.Close())
 	}
-	return h, cfg, nil
+	return h, nil
+}
+
+// dataFlag is what a hint must add to name the data directory.
+func (c common) dataFlag() string {
+	if c.data == defaultData {
+		return ""
+	}
+	return " --data " + quoted(c.data)
+}
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	if path != "" && !strings.ContainsFunc(path, func(r rune) bool {
+		return !strings.ContainsRune("/._-+,=:@%", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 func previewCommand(io IO) *cobra.Command {
 	var c common
 	var w whom
 	cmd := &cobra.Command{
-		Use:   "preview --config FILE (--email ADDRESS … | --from people.csv)",
+		Use:   "preview --config FILE (--email ADDRESS … | --from FILE)",
 		Short: "Find what would be deleted; delete nothing and keep no request",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			p := newProgress(io, c.json)
-			h, cfg, err := c.open(io, true, p.options())
+		Long: `Find what would be deleted, and show it with the reasons. Nothing is deleted, and no request is kept.
+All flags of one call are one person; a people file has one person a row.`,
+		Example: `  lethe preview --config lethe.yaml --email ann@example.com --user-id 4711
+  lethe preview --config lethe.yaml --from people.csv --json`,
+		Args: nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.configuration(io)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, h.Close()) }()
 			all, err := w.read(io, cfg.PhoneRegion, c.json)
 			if err != nil {
 				return err
 			}
-			if len(all) == 0 {
-				return usage(errors.New("nobody to look for; give --email, --phone, --user-id, --install-id, --property or --from"))
-			}
-			run, err := h.Preview(cmd.Context(), all)
-			p.stop()
-			if err != nil {
-				return err
-			}
-			return showPreview(io, c, run)
+			return runPreview(cmd.Context(), io, c, cfg, all)
 		},
 	}
 	c.add(cmd)
 	w.add(cmd)
 	return cmd
+}
+
+func runPreview(ctx context.Context, io IO, c common, cfg config.Config, all []subject.Subject) (err error) {
+	if len(all) == 0 {
+		return usage(errors.New("nobody to look for; give --email, --phone, --user-id, --install-id, --property or --from"))
+	}
+	p := newProgress(io, c.json)
+	h, err := c.open(io, cfg, true, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	var run local.Run
+	err = p.during(func() (err error) { run, err = h.Preview(ctx, all); return err })
+	if err != nil {
+		return interrupted(ctx, err, "nothing was deleted, and the next command removes what this one began")
+	}
+	return showPreview(io, c, run)
 }
 
 func eraseCommand(io IO) *cobra.Command {
@@ -152,165 +185,56 @@ func eraseCommand(io IO) *cobra.Command {
 	var w whom
 	var mode string
 	cmd := &cobra.Command{
-		Use:   "erase --config FILE (--email ADDRESS … | --from people.csv)",
+		Use:   "erase --config FILE [--email ADDRESS … | --from FILE]",
 		Short: "Erase people; without anybody named, everybody whose request is still open",
-		Args:  cobra.NoArgs,
+		Long: `Erase people: search, show, delete, and search again until nothing is left. In mode approve the plan is shown first,
+and whatever the mode, so is what may be somebody else's or is more than the limits. Without anybody named, everybody
+whose request is still open is taken up again. All flags of one call are one person; a people file has one person a row.`,
+		Example: `  lethe erase --config lethe.yaml --email ann@example.com --phone '+49 171 3920042'
+  lethe erase --config lethe.yaml --from people.csv --json
+  lethe erase --config lethe.yaml                             # everybody whose request is open`,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			p := newProgress(io, c.json)
-			h, cfg, err := c.open(io, true, p.options())
+			ctx := cmd.Context()
+			switch config.Mode(mode) {
+			case "", config.Approve, config.Erase:
+			default:
+				return usage(errors.New("--mode: approve or erase; `lethe preview` only looks"))
+			}
+			cfg, err := c.configuration(io)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, h.Close()) }()
 			all, err := w.read(io, cfg.PhoneRegion, c.json)
 			if err != nil {
 				return err
 			}
-			m := cfg.Mode
-			switch config.Mode(mode) {
-			case "":
-			case config.Approve, config.Erase:
-				m = config.Mode(mode)
-			default:
-				return usage(errors.New("--mode: approve or erase; `lethe preview` only looks"))
-			}
+			m := cmp.Or(config.Mode(mode), cfg.Mode)
 			if m == config.Preview {
 				if len(all) == 0 {
 					return usage(errors.New("the configuration says mode: preview, and nobody was named to look for"))
 				}
-				run, err := h.Preview(cmd.Context(), all)
-				p.stop()
-				if err != nil {
-					return err
-				}
-				return showPreview(io, c, run)
+				return runPreview(ctx, io, c, cfg, all)
 			}
-			run, err := h.Erase(cmd.Context(), all, m)
-			p.stop()
+			p := newProgress(io, c.json)
+			h, err := c.open(io, cfg, true, p)
 			if err != nil {
 				return err
 			}
-			if run.Joined > 0 && !c.json {
-				fmt.Fprintf(io.Err, "%s asked before; the open request goes on\n", count(run.Joined, "person"))
+			defer func() { err = errors.Join(err, h.Close()) }()
+			var run local.Run
+			err = p.during(func() (err error) { run, err = h.Erase(ctx, all, m); return err })
+			if err != nil {
+				return interrupted(ctx, err, goesOn)
 			}
-			return finish(cmd.Context(), io, c, h, p, run, byPlace(run.Requests))
+			if run.Joined > 0 {
+				note(io, c.json, "%s asked before; the open request goes on", count(run.Joined, "person"))
+			}
+			return finish(ctx, io, c, h, p, run, byPlace(run.Requests))
 		},
 	}
 	c.add(cmd)
 	w.add(cmd)
 	cmd.Flags().StringVar(&mode, "mode", "", "`MODE` approve or erase, instead of the configuration's")
-	return cmd
-}
-
-// finish asks for what waits where a person is there to answer, and reports.
-func finish(ctx context.Context, io IO, c common, h *local.House, p *progress, run local.Run, who naming) error {
-	for io.Terminal && !c.json {
-		job, err := h.Base.Ledger.Job(ctx, run.Job)
-		if err != nil || job.Plan == "" {
-			break // nothing waits
-		}
-		plan, err := erase.LoadPlan(ctx, h.Base, run.Job, true)
-		if err != nil {
-			return err
-		}
-		showPlan(io, plan, who)
-		answer, err := ask(io, "\nDelete all of this? [y]es, [n]o and keep it, or [l]ater: ")
-		if err != nil || answer == later {
-			break
-		}
-		p.start()
-		err = h.Decide(ctx, run.Job, job.Plan, approver(), answer == yes)
-		p.stop()
-		if err != nil {
-			return err
-		}
-	}
-	return report(ctx, io, c, h, run, who)
-}
-
-type reply int
-
-const (
-	later reply = iota
-	yes
-	no
-)
-
-// ask puts a question to the person at the terminal; anything but a clear answer means later.
-func ask(io IO, question string) (reply, error) {
-	fmt.Fprint(io.Out, question)
-	line, err := bufio.NewReader(io.In).ReadString('\n')
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return yes, nil
-	case "n", "no":
-		return no, nil
-	case "":
-		return later, errEOF(err)
-	}
-	return later, nil
-}
-
-func errEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
-}
-
-// approver is the name that goes into the approval: the account that ran the command.
-func approver() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return "unknown"
-}
-
-func approveCommand(io IO) *cobra.Command {
-	var c common
-	var plan string
-	var reject bool
-	cmd := &cobra.Command{
-		Use:   "approve JOB --plan HASH --config FILE",
-		Short: "Approve the plan that waits in a job, and run the job on",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if plan == "" {
-				return usage(errors.New("--plan HASH is missing; it says which plan you looked at"))
-			}
-			p := newProgress(io, c.json)
-			h, _, err := c.open(io, false, p.options())
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, h.Close()) }()
-			job := args[0]
-			run := local.Run{Job: job, Jobs: []string{job}}
-			err = h.Base.Ledger.Members(cmd.Context(), job, func(id string, _ ledger.Member) error {
-				run.Requests = append(run.Requests, id)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			j, err := h.Base.Ledger.Job(cmd.Context(), job)
-			if errors.Is(err, ledger.ErrNotFound) {
-				return usage(fmt.Errorf("there is no job %s in %s", job, c.data))
-			}
-			if err != nil {
-				return err
-			}
-			run.Mode = config.Mode(j.Mode)
-			err = h.Decide(cmd.Context(), job, plan, approver(), !reject)
-			p.stop()
-			if err != nil {
-				return err
-			}
-			return finish(cmd.Context(), io, c, h, p, run, byID)
-		},
-	}
-	c.add(cmd)
-	cmd.Flags().StringVar(&plan, "plan", "", "`HASH` of the plan")
-	cmd.Flags().BoolVar(&reject, "reject", false, "reject the plan instead: what it lists is kept")
 	return cmd
 }

@@ -57,7 +57,9 @@ func requestsCommand(io IO) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "requests",
 		Short: "List requests, the most urgent first",
-		Args:  cobra.NoArgs,
+		Example: `  lethe requests
+  lethe requests --open --json`,
+		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.reading(io, func(h *local.House) error {
 				var all []listed
@@ -96,9 +98,18 @@ func requestsCommand(io IO) *cobra.Command {
 					fmt.Fprintln(io.Out, "No requests.")
 					return nil
 				}
-				t := newTable(io, "Request", "Status", "Received", "Due", "Job")
+				wide := io.Width == 0 || io.Width >= 95 // the request tells its job too
+				head := []any{"Request", "Status", "Received", "Due"}
+				if wide {
+					head = append(head, "Job")
+				}
+				t := newTable(io, head...)
 				for _, r := range all {
-					t.AppendRow(table.Row{r.ID, plainStatus(r.Status), day(r.Received), day(r.Due), r.Job})
+					row := table.Row{r.ID, plainStatus(r.Status), day(r.Received), day(r.Due)}
+					if wide {
+						row = append(row, r.Job)
+					}
+					t.AppendRow(row)
 				}
 				t.Render()
 				return nil
@@ -116,9 +127,10 @@ func day(t time.Time) string { return t.Format(time.DateOnly) }
 func showCommand(io IO) *cobra.Command {
 	var c common
 	cmd := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show one request, or one job with what waits in it",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show REQUEST | JOB",
+		Short:   "Show one request, or one job with what waits in it",
+		Example: `  lethe show 01M8182P1HQZ5ZE619HKRRTF1T`,
+		Args:    one("request or job"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.reading(io, func(h *local.House) error {
 				r, err := h.Base.Ledger.Request(cmd.Context(), args[0])
@@ -130,7 +142,7 @@ func showCommand(io IO) *cobra.Command {
 				}
 				job, err := h.Base.Ledger.Job(cmd.Context(), args[0])
 				if errors.Is(err, ledger.ErrNotFound) {
-					return usage(fmt.Errorf("there is no request and no job %s in %s", args[0], c.data))
+					return usage(fmt.Errorf("there is no such request or job in %s; `lethe requests` lists them", c.data))
 				}
 				if err != nil {
 					return err
@@ -164,10 +176,12 @@ func showRequest(ctx context.Context, io IO, c common, h *local.House, r ledger.
 	for n, o := range outcomes {
 		rows[n] = outcome{r.ID, r.Status, o}
 	}
-	showOutcomes(io, rows)
+	showOutcomes(io, rows, false, byID(io))
+	before := "\n"
 	for _, o := range outcomes {
 		for _, token := range o.Tokens {
-			fmt.Fprintf(io.Out, "%s's transaction token: %s\n", o.Target, clean(token))
+			fmt.Fprintf(io.Out, "%sTransaction token of %s: %s\n", before, o.Target, clean(token))
+			before = ""
 		}
 	}
 	return nil
@@ -228,7 +242,8 @@ func showJob(ctx context.Context, io IO, c common, h *local.House, job ledger.Jo
 	}
 	t.Render()
 	if job.Plan != "" {
-		showPlan(io, plan, byID)
+		showPlan(io, plan, byID(io))
+		howToApprove(io, c, job.ID, job.Plan)
 	}
 	return nil
 }
@@ -248,12 +263,14 @@ func certificateCommand(io IO) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "certificate REQUEST",
 		Short: "Print the signed certificate of a request",
-		Args:  cobra.ExactArgs(1),
+		Example: `  lethe certificate REQUEST
+  lethe certificate REQUEST --out ann.jws        # and the public key in ann.jwks.json`,
+		Args: one("request"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.reading(io, func(h *local.House) error {
 				jws, err := h.Base.Ledger.Certificate(cmd.Context(), args[0])
 				if errors.Is(err, ledger.ErrNotFound) {
-					return usage(fmt.Errorf("there is no certificate of a request %s in %s; a request gets one when its job ends", args[0], c.data))
+					return usage(fmt.Errorf("there is no certificate of such a request in %s; a request gets one when its job ends, and `lethe requests` lists them", c.data))
 				}
 				if err != nil {
 					return err
@@ -285,7 +302,9 @@ func verifyCommand(io IO) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Check a certificate offline, against the issuer's public key",
-		Args:  cobra.ExactArgs(1),
+		Example: `  lethe verify ann.jws
+  lethe verify ann.jws --key ann.jwks.json       # anywhere, without the data directory`,
+		Args: one("file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := os.ReadFile(args[0])
 			if err != nil {
@@ -346,7 +365,8 @@ func showCertificate(io IO, c erase.Certificate, kid string) {
 			rows = append(rows, outcome{r.ID, r.Status, o})
 		}
 	}
-	showOutcomes(io, rows)
+	showOutcomes(io, rows, false, byID(io))
+	fmt.Fprintln(io.Out)
 	for _, o := range c.OutOfScope {
 		fmt.Fprintf(io.Out, "Not in scope: %s (%s)\n", o.Target, o.Why)
 	}

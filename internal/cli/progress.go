@@ -10,7 +10,6 @@ import (
 	bars "github.com/jedib0t/go-pretty/v6/progress"
 
 	"github.com/lethe-dsr/lethe/internal/erase"
-	"github.com/lethe-dsr/lethe/internal/local"
 )
 
 // quiet is how long a line about the same work is held back, where progress is lines.
@@ -22,132 +21,181 @@ type progress struct {
 	io   IO
 	json bool
 
-	mu    sync.Mutex
-	bars  bars.Writer
-	done  chan struct{} // closed when the bars have been drawn for the last time
-	track map[string]*bars.Tracker
-	said  map[string]time.Time
+	mu      sync.Mutex
+	bars    bars.Writer
+	drawn   chan struct{} // closed when the bars have been drawn for the last time
+	track   map[work]*bars.Tracker
+	said    map[work]time.Time
+	matched map[work]int64 // devices, by their work
 }
 
-func newProgress(io IO, json bool) *progress {
-	p := &progress{io: io, json: json, said: map[string]time.Time{}}
+// work is what an event is about.
+type work struct {
+	target, doing, area string
+	pass                int
+}
+
+func newProgress(io IO, json bool) *progress { return &progress{io: io, json: json} }
+
+// during shows the progress of do.
+func (p *progress) during(do func() error) error {
 	p.start()
-	return p
+	defer p.stop()
+	return do()
 }
 
-func (p *progress) options() local.Options { return local.Options{Report: p.report} }
-
-// start begins to draw bars, where there is a terminal.
+// start begins anew, with bars where there is a terminal.
 func (p *progress) start() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.said, p.matched = map[work]time.Time{}, map[work]int64{}
 	if !p.io.Terminal || p.json {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	w := bars.NewWriter()
 	w.SetOutputWriter(p.io.Err)
 	w.SetAutoStop(false)
 	w.SetUpdateFrequency(80 * time.Millisecond)
-	w.SetMessageLength(52)
-	w.SetTrackerLength(24)
+	// A line that does not fit would be drawn over two, and never be erased again.
+	message, bar := 50, 24
+	if p.io.Width > 0 {
+		w.SetTerminalWidth(p.io.Width)
+		bar = max(4, min(24, p.io.Width-message-24))
+	}
+	w.SetMessageLength(message)
+	w.SetTrackerLength(bar)
 	w.SetTrackerPosition(bars.PositionRight)
 	style := bars.StyleBlocks
-	style.Visibility = bars.StyleVisibility{Percentage: true, Tracker: true, TrackerOverall: false, Value: true}
+	style.Visibility = bars.StyleVisibility{Percentage: true, Tracker: true, Value: true}
+	style.Options.Separator, style.Options.DoneString, style.Options.ErrorString = "  ", "done", "stopped"
+	style.Options.PercentIndeterminate = "  …  "
+	style.Chars.Indeterminate = bars.IndeterminateIndicatorMovingBackAndForth("▒█▒", 80*time.Millisecond) // the style's own is shared and moves
 	w.SetStyle(style)
-	p.bars, p.done, p.track = w, make(chan struct{}), map[string]*bars.Tracker{}
-	go func() {
-		defer close(p.done)
+	p.bars, p.drawn, p.track = w, make(chan struct{}), map[work]*bars.Tracker{}
+	go func(drawn chan struct{}) {
+		defer close(drawn)
 		w.Render()
-	}()
+	}(p.drawn)
 }
 
 // stop ends the bars, and waits until the last picture is drawn.
 func (p *progress) stop() {
 	p.mu.Lock()
-	w, done := p.bars, p.done
-	for _, t := range p.track {
-		t.MarkAsDone()
+	w, drawn := p.bars, p.drawn
+	for k, t := range p.track {
+		switch {
+		case t.IsDone():
+		case k.doing == "matching": // its end is that of the last piece, and no event of its own
+			t.MarkAsDone()
+		default:
+			t.MarkAsErrored()
+		}
 	}
 	p.bars = nil
 	p.mu.Unlock()
 	if w == nil {
 		return
 	}
-	for !w.IsRenderInProgress() { // a job that ended before the first picture
+	for { // again, because bars that have not begun to be drawn cannot be stopped
+		w.Stop()
 		select {
-		case <-done:
+		case <-drawn:
 			return
 		case <-time.After(time.Millisecond):
 		}
 	}
-	w.Stop()
-	<-done
-}
-
-// draw moves the bar of an event's work.
-func (p *progress) draw(key string, e erase.Event) {
-	t := p.track[key]
-	if t == nil {
-		t = &bars.Tracker{Message: message(e), Total: e.Total, Units: bars.Units{Formatter: func(n int64) string {
-			if e.Doing == "exporting" {
-				return "–" // nobody knows how much there is
-			}
-			return strconv.FormatInt(n, 10)
-		}}}
-		p.track[key] = t
-		p.bars.AppendTracker(t)
-	}
-	if e.Doing == "matching" {
-		t.Increment(e.Done) // of one piece; several workers read at the same time
-	} else {
-		t.UpdateTotal(e.Total)
-		t.SetValue(e.Done)
-	}
-	if e.End {
-		t.MarkAsDone()
-	}
-	if e.Doing == "listing" { // the texts come when the devices are done
-		e.Doing, e.Area = "matching", erase.Devices
-		if devices := p.track[workOf(e)]; devices != nil {
-			devices.MarkAsDone()
-		}
-	}
-}
-
-// workOf names the work that an event is about.
-func workOf(e erase.Event) string {
-	return fmt.Sprintf("%s %s %s %d", e.Target, e.Doing, e.Area, e.Pass)
-}
-
-func message(e erase.Event) string {
-	return fmt.Sprintf("%s: %s %s, search %d", e.Target, e.Doing, e.Area, e.Pass)
 }
 
 func (p *progress) report(e erase.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := workOf(e)
+	k := work{e.Target, e.Doing, e.Area, e.Pass}
+	switch e.Doing {
+	case "matching": // several workers read pieces at the same time
+		p.matched[k] += e.Done
+		e.Done = p.matched[k]
+	case "listing": // the texts come when the devices are done
+		p.allMatched(e)
+	}
+	p.show(k, e)
+}
+
+// allMatched ends the matching of a target's devices; e is what came after it.
+func (p *progress) allMatched(e erase.Event) {
+	k := work{e.Target, "matching", erase.Devices, e.Pass}
+	n, ok := p.matched[k]
+	if !ok {
+		return
+	}
+	delete(p.matched, k)
+	p.show(k, erase.Event{Target: e.Target, Area: erase.Devices, Doing: k.doing, Pass: e.Pass, Done: n, End: true})
+}
+
+func (p *progress) show(k work, e erase.Event) {
 	if p.bars != nil {
-		p.draw(key, e)
+		p.draw(k, e)
 		return
 	}
 	now := time.Now()
-	if !e.End && now.Sub(p.said[key]) < quiet {
+	if !e.End && now.Sub(p.said[k]) < quiet {
 		return
 	}
-	p.said[key] = now
-	if p.json {
-		b, err := json.Marshal(e)
-		if err == nil {
-			fmt.Fprintf(p.io.Err, "%s\n", b)
-		}
+	p.said[k] = now
+	if !p.json {
+		fmt.Fprintln(p.io.Err, line(e))
 		return
 	}
-	line := message(e)
-	if e.Total > 0 {
-		line += fmt.Sprintf(": %d of %d", e.Done, e.Total)
-	} else if e.Done > 0 {
-		line += fmt.Sprintf(": %d", e.Done)
+	if b, err := json.Marshal(e); err == nil {
+		fmt.Fprintf(p.io.Err, "%s\n", b)
 	}
-	fmt.Fprintln(p.io.Err, line)
+}
+
+// draw moves the bar of an event's work.
+func (p *progress) draw(k work, e erase.Event) {
+	t := p.track[k]
+	if t == nil {
+		t = &bars.Tracker{Message: message(e), Total: e.Total, Units: bars.Units{Formatter: func(n int64) string {
+			if e.Doing == "exporting" {
+				return "to a file" // nobody knows how long it is
+			}
+			return strconv.FormatInt(n, 10)
+		}}}
+		p.track[k] = t
+		p.bars.AppendTracker(t)
+	}
+	t.UpdateTotal(e.Total)
+	t.SetValue(e.Done)
+	if e.End {
+		t.MarkAsDone()
+	}
+}
+
+// message says what work an event is about.
+func message(e erase.Event) string {
+	what := e.Doing + " " + e.Area
+	switch e.Doing {
+	case "matching", "listing":
+		what = "searching " + e.Area
+	case "ordering":
+		what = "ordering deletion of profiles"
+	}
+	if e.Doing == "deleting" || e.Doing == "ordering" {
+		return e.Target + ": " + what
+	}
+	return fmt.Sprintf("%s, search %d: %s", e.Target, e.Pass, what)
+}
+
+// line is an event on a line of its own.
+func line(e erase.Event) string {
+	s := message(e)
+	switch {
+	case e.Total > 0:
+		s += fmt.Sprintf(", %d of %d", e.Done, e.Total)
+	case e.Done > 0:
+		s += fmt.Sprintf(", %d", e.Done)
+	}
+	if e.End {
+		s += ", done"
+	}
+	return s
 }

@@ -17,7 +17,7 @@ import (
 type document struct {
 	Job      string         `json:"job"`
 	Jobs     []string       `json:"jobs,omitempty"` // when the command also took up interrupted ones
-	Mode     config.Mode    `json:"mode"`
+	Mode     config.Mode    `json:"mode,omitempty"` // none for a preview
 	Requests map[string]int `json:"requests"`
 	Outcomes []outcome      `json:"outcomes,omitzero"`
 	Plan     *erase.Plan    `json:"plan,omitempty"`    // of the job, or of the one that waits
@@ -35,6 +35,18 @@ type outcome struct {
 	Request string        `json:"request"`
 	Status  ledger.Status `json:"status"`
 	ledger.Outcome
+}
+
+// note says something beside the result, on standard error.
+func note(io IO, asJSON bool, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !asJSON {
+		fmt.Fprintln(io.Err, text)
+		return
+	}
+	if b, err := json.Marshal(map[string]string{"note": text}); err == nil {
+		fmt.Fprintf(io.Err, "%s\n", b)
+	}
 }
 
 func printJSON(io IO, v any) error {
@@ -62,7 +74,7 @@ func showPreview(io IO, c common, run local.Run) error {
 		}
 	}
 	if c.json {
-		if err := printJSON(io, document{Job: run.Job, Mode: run.Mode, Requests: counts, Plan: &run.Plan}); err != nil {
+		if err := printJSON(io, document{Job: run.Job, Requests: counts, Plan: &run.Plan}); err != nil {
 			return err
 		}
 	} else {
@@ -80,7 +92,8 @@ func showPreview(io IO, c common, run local.Run) error {
 }
 
 // report prints what became of a run's requests, and gives the exit code as an error.
-func report(ctx context.Context, io IO, c common, h *local.House, run local.Run, who naming) error {
+// The plan with the hash shown is on the screen already.
+func report(ctx context.Context, io IO, c common, h *local.House, run local.Run, who naming, shown string) error {
 	doc := document{Job: run.Job, Mode: run.Mode, Requests: map[string]int{}, Outcomes: []outcome{}}
 	for _, s := range []ledger.Status{ledger.Erased, ledger.NothingFound, ledger.Partial, ledger.Failed} {
 		doc.Requests[string(s)] = 0
@@ -140,10 +153,12 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run,
 		if len(requests) == 0 {
 			fmt.Fprintln(io.Out, "No request is open; there is nothing to do.")
 		}
-		showOutcomes(io, doc.Outcomes)
+		showOutcomes(io, doc.Outcomes, len(requests) > 1, who)
 		for _, j := range waits {
-			showPlan(io, j.Plan, who)
-			fmt.Fprintf(io.Out, "\nThis waits for approval. To delete it, and nothing else:\n  lethe approve %s --plan %s --config %s%s\n", j.Job, j.Plan.Hash, c.config, dataFlag(c))
+			if j.Plan.Hash != shown {
+				showPlan(io, j.Plan, who)
+			}
+			howToApprove(io, c, j.Job, j.Plan.Hash)
 		}
 		if len(requests) > 0 {
 			fmt.Fprintf(io.Out, "\n%s: %s\n", count(len(requests), "person"), summary(doc.Requests))
@@ -155,11 +170,13 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run,
 	return exit{code: code}
 }
 
-func dataFlag(c common) string {
-	if c.data == "lethe-data" {
-		return ""
+// howToApprove says what to do about a plan that waits.
+func howToApprove(io IO, c common, job, hash string) {
+	file := "FILE"
+	if c.config != "" {
+		file = quoted(c.config)
 	}
-	return " --data " + c.data
+	fmt.Fprintf(io.Out, "\nThis waits for approval. To delete it, and nothing else (--reject keeps it):\n  lethe approve %s --plan %s --config %s%s\n", job, hash, file, c.dataFlag())
 }
 
 // summary lists the statuses that occur, the good ones first.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
 const (
@@ -49,7 +52,18 @@ func byPlace(requests []string) naming {
 	}
 }
 
-func byID(id string) string { return id }
+// byID names requests by their ids, of which narrow terminals get the end: the beginning is the time.
+func byID(io IO) naming {
+	return func(id string) string {
+		if len(id) > 8 && io.Width > 0 && io.Width < 120 {
+			return "…" + id[len(id)-7:]
+		}
+		return id
+	}
+}
+
+// indent goes before what stands under a heading in the same column.
+const indent = "  "
 
 // showPlan prints what would be deleted, for whom, and why it waits.
 func showPlan(io IO, p erase.Plan, who naming) {
@@ -61,10 +75,15 @@ func showPlan(io IO, p erase.Plan, who naming) {
 		return
 	}
 	fmt.Fprintln(io.Out)
-	t := newTable(io, "Target", "Area", "Object", "For", "Matched by")
-	for n, e := range p.Entries {
+	var rows [][3]string
+	heading := ""
+	for n, e := range toBeJudged(p.Entries, who) {
 		if n == maxRows {
 			break
+		}
+		if h := e.Target + ", " + e.Area; h != heading {
+			heading = h
+			rows = append(rows, [3]string{h})
 		}
 		name := e.Name
 		if name == "" {
@@ -76,24 +95,80 @@ func showPlan(io IO, p erase.Plan, who naming) {
 		}
 		why := strings.Join(e.Rules, ", ")
 		for _, w := range e.Waits {
-			why += "; WAITS: " + w
+			why += "\nWAITS: " + w
 		}
-		t.AppendRow(table.Row{e.Target, e.Area, clean(name), short(whom), why})
+		rows = append(rows, [3]string{indent + clean(name), short(whom), why})
 	}
-	// What is left of the line beside target, area and person goes to the object and the reason.
-	width := 60
-	if io.Width > 0 {
-		width = max(16, min((io.Width-50)/2, 60))
+	widths := fit(rows, io.Width)
+	t := newTable(io, "Object", "For", "Matched by")
+	for _, r := range rows {
+		if rest, ok := strings.CutPrefix(r[0], indent); ok {
+			r[0] = indent + strings.ReplaceAll(wrap(rest, widths[0]-len(indent)), "\n", "\n"+indent)
+		}
+		t.AppendRow(table.Row{r[0], wrap(r[1], widths[1]), wrap(r[2], widths[2])})
 	}
-	wrapped := func(column int) table.ColumnConfig {
-		return table.ColumnConfig{Number: column, WidthMax: width, WidthMaxEnforcer: text.WrapSoft}
-	}
-	t.SetColumnConfigs([]table.ColumnConfig{wrapped(3), wrapped(5)})
 	t.Render()
 	if more := len(p.Entries) - maxRows; more > 0 {
 		fmt.Fprintf(io.Out, "… and %d more; --json lists all\n", more)
 	}
 	fmt.Fprintf(io.Out, "\nPlan %s\n", p.Hash)
+}
+
+// toBeJudged puts in each area first what waits, and then together what is the same person's.
+func toBeJudged(entries []erase.Entry, who naming) []erase.Entry {
+	place := map[[2]string]int{}
+	for n, e := range entries {
+		if k := [2]string{e.Target, e.Area}; place[k] == 0 {
+			place[k] = n + 1
+		}
+	}
+	waits := func(e erase.Entry) int { return -min(len(e.Waits), 1) }
+	whom := func(e erase.Entry) string {
+		if len(e.Requests) == 0 {
+			return ""
+		}
+		return who(e.Requests[0])
+	}
+	entries = slices.Clone(entries)
+	slices.SortStableFunc(entries, func(a, b erase.Entry) int {
+		return cmp.Or(
+			cmp.Compare(place[[2]string{a.Target, a.Area}], place[[2]string{b.Target, b.Area}]),
+			cmp.Compare(waits(a), waits(b)), cmp.Compare(whom(a), whom(b)), cmp.Compare(a.Name, b.Name))
+	})
+	return entries
+}
+
+// fit gives the widths of a plan's columns on a terminal of that many columns, 0 for any: an install id stays in one
+// line where it can, and what else there is goes to the object and the reason.
+func fit(rows [][3]string, width int) (widths [3]int) {
+	for _, r := range rows {
+		for n, cell := range r {
+			widths[n] = max(widths[n], text.LongestLineLen(cell))
+		}
+	}
+	if width == 0 {
+		return widths
+	}
+	const gaps, installID = 6, 36 + len(indent)
+	widths[1] = max(len("For"), min(widths[1], width/3))
+	room := width - gaps - widths[1]
+	if widths[0]+widths[2] > room {
+		widths[0] = min(widths[0], max(installID, room/2, room-widths[2]))
+		widths[2] = max(room-widths[0], 16)
+	}
+	return widths
+}
+
+// wrap breaks lines that are too long between words, and keeps those that there are.
+func wrap(s string, width int) string {
+	lines := strings.Split(s, "\n")
+	for n, l := range lines {
+		lines[n] = text.WrapSoft(l, max(width, 1))
+		if text.LongestLineLen(lines[n]) > width { // half of a wide character stands out
+			lines[n] = text.WrapSoft(l, max(width-1, 1))
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // short lists a few, and counts the others.
@@ -104,45 +179,66 @@ func short(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// showOutcomes prints what became of people, one line each target and area.
-func showOutcomes(io IO, outcomes []outcome) {
+// showOutcomes prints what became of people, one line each target and area, under their requests where there are several.
+func showOutcomes(io IO, outcomes []outcome, several bool, who naming) {
 	if len(outcomes) == 0 {
 		return
 	}
+	total := len(outcomes)
+	if total > maxRows { // then those who need somebody come first
+		outcomes = slices.Clone(outcomes)
+		slices.SortStableFunc(outcomes, func(a, b outcome) int { return urgency(b.Status) - urgency(a.Status) })
+		outcomes = outcomes[:maxRows]
+	}
 	fmt.Fprintln(io.Out)
-	t := newTable(io, "Request", "Target", "Area", "Found", "Deleted", "Outcome")
-	last, rows := "", 0
+	first, before := "Target", ""
+	if several {
+		first, before = "Request, target", indent
+	}
+	t := newTable(io, first, "Area", "Found", "Deleted", "Outcome")
+	last := ""
 	for _, o := range outcomes {
-		if rows++; rows > maxRows {
-			break
-		}
-		id := o.Request
-		if id == last {
-			id = ""
+		if several && o.Request != last {
+			name := who(o.Request)
+			if name == o.Request {
+				name = ""
+			}
+			t.AppendRow(table.Row{o.Request, plainStatus(o.Status), "", "", name})
 		}
 		last = o.Request
 		word := strings.ReplaceAll(string(o.Word), "_", " ")
 		if o.Reason != "" {
 			word += ": " + o.Reason
 		}
-		t.AppendRow(table.Row{id, o.Target, o.Area, o.Found, o.Deleted + o.Already, word})
+		t.AppendRow(table.Row{before + o.Target, o.Area, o.Found, o.Deleted + o.Already, word})
 	}
 	width := 60
 	if io.Width > 0 {
-		width = max(16, min(io.Width-82, 60))
+		width = max(16, min(io.Width-60, 60))
 	}
-	t.SetColumnConfigs([]table.ColumnConfig{rightAligned(4), rightAligned(5), {Number: 6, WidthMax: width, WidthMaxEnforcer: text.WrapSoft}})
+	t.SetColumnConfigs([]table.ColumnConfig{rightAligned(3), rightAligned(4), {Number: 5, WidthMax: width, WidthMaxEnforcer: text.WrapSoft}})
 	t.Render()
-	if more := len(outcomes) - maxRows; more > 0 {
-		fmt.Fprintf(io.Out, "… and %d more; `lethe show REQUEST` has each\n", more)
+	if more := total - maxRows; more > 0 {
+		fmt.Fprintf(io.Out, "… and %d more lines; `lethe show REQUEST` has each request's\n", more)
 	}
 	skipped := int64(0)
 	for _, o := range outcomes {
 		skipped = max(skipped, o.Skipped)
 	}
 	if skipped > 0 {
-		fmt.Fprintf(io.Out, "%s of an export could not be read; nobody's identifier stands in them where the outcome is not failed\n", count(int(skipped), "line"))
+		fmt.Fprintf(io.Out, "%s of an export could not be read. Where the outcome is not failed, they hold no identifier of that person.\n", count(int(skipped), "line"))
 	}
+}
+
+// urgency orders statuses by how much somebody has to look at them.
+func urgency(s ledger.Status) int {
+	switch s {
+	case ledger.Failed:
+		return 2
+	case ledger.Partial:
+		return 1
+	}
+	return 0
 }
 
 func rightAligned(column int) table.ColumnConfig {
