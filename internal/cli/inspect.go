@@ -357,7 +357,11 @@ func showCertificate(io IO, c erase.Certificate, kid string) {
 	fmt.Fprintf(io.Out, "Controller  %s\nRequest     %s: %s\nReceived    %s, due %s, completed %s (%s)\nPerson      digest %s\n",
 		clean(c.Controller), r.ID, plainStatus(r.Status), day(r.Received), day(r.Due), r.Completed.Format(time.RFC3339), strings.ToUpper(r.Regulation), c.Person.Digest)
 	for _, a := range c.Approvals {
-		fmt.Fprintf(io.Out, "Approved    by %s at %s, plan %.12s…\n", clean(a.By), a.At.Format(time.RFC3339), a.Plan)
+		word := "Approved"
+		if !a.Approved {
+			word = "Rejected"
+		}
+		fmt.Fprintf(io.Out, "%s    by %s at %s, plan %.12s…\n", word, clean(a.By), a.At.Format(time.RFC3339), a.Plan)
 	}
 	var rows []outcome
 	for _, t := range c.Scope {

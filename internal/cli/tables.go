@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
@@ -68,7 +69,7 @@ const indent = "  "
 // showPlan prints what would be deleted, for whom, and why it waits.
 func showPlan(io IO, p erase.Plan, who naming) {
 	for _, f := range p.Failed {
-		fmt.Fprintf(io.Out, "%s: %s could not be searched: %s\n", f.Target, f.Area, f.Fault)
+		fmt.Fprintf(io.Out, "%s: %s could not be searched: %s\n  %s.\n", f.Target, f.Area, f.Fault, fault.Name(f.Fault).Meaning())
 	}
 	if len(p.Entries) == 0 {
 		fmt.Fprintln(io.Out, "Nothing was found.")
@@ -221,12 +222,24 @@ func showOutcomes(io IO, outcomes []outcome, several bool, who naming) {
 	if more := total - maxRows; more > 0 {
 		fmt.Fprintf(io.Out, "… and %d more lines; `lethe show REQUEST` has each request's\n", more)
 	}
+	explain(io, outcomes)
 	skipped := int64(0)
 	for _, o := range outcomes {
 		skipped = max(skipped, o.Skipped)
 	}
 	if skipped > 0 {
 		fmt.Fprintf(io.Out, "%s of an export could not be read. Where the outcome is not failed, they hold no identifier of that person.\n", count(int(skipped), "line"))
+	}
+}
+
+// explain says once what each fault in the table means, and what to do.
+func explain(io IO, outcomes []outcome) {
+	said := map[string]bool{}
+	for _, o := range outcomes {
+		if o.Word == ledger.NotDone && !said[o.Reason] {
+			said[o.Reason] = true
+			fmt.Fprintf(io.Out, "\n%s: %s.\n", o.Reason, fault.Name(o.Reason).Meaning())
+		}
 	}
 }
 

@@ -61,12 +61,13 @@ type Config struct {
 	Targets     []Target // at least one, ids unique, in the order of the document
 }
 
-// Limits are the blast-radius guard: what one request may delete in one target without a person looking at it.
+// Limits are the blast-radius guard: what one request may delete, in all targets together, without a person looking at
+// it.
 type Limits struct {
 	Devices       int     // default 50
 	Audiences     int     // default 3
 	Notifications int     // default 20
-	Share         float64 // of the exported devices, for the whole job; above 0, at most 1; default 0.01
+	Share         float64 // of a target's exported devices, for the whole job; above 0, at most 1; default 0.01
 }
 
 // Target is one app at one provider.

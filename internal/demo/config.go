@@ -19,7 +19,7 @@ regulation: gdpr               # sets the due dates
 mode: approve                  # search, show the plan, erase when somebody says so
 phone_region: %[1]s               # 0171 … is a German number
 
-# What one person may lose in one target before somebody looks at it, whatever the mode.
+# What one person may lose before somebody looks at it, whatever the mode.
 limits:
   devices: 50
   audiences: 3

@@ -1,6 +1,7 @@
 package erase
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -20,7 +21,7 @@ type Certificate struct {
 	Scope         []CertifiedTarget `json:"scope"`
 	OutOfScope    []OutOfScope      `json:"out_of_scope"`
 	Verification  string            `json:"verification"`
-	Recipients    []string          `json:"recipients_told"` // GDPR art. 19
+	Recipients    []string          `json:"recipients_told"` // that were told to delete something (GDPR art. 19)
 	Remains       []string          `json:"remains"`
 	Approvals     []ledger.Approval `json:"approvals"`
 	Software      string            `json:"software"`
@@ -63,7 +64,7 @@ type OutOfScope struct {
 }
 
 // DigestScheme names how the person's digest is made.
-const DigestScheme = "HMAC-SHA-256 over the sorted identifiers, truncated to 128 bits, key held by the controller"
+const DigestScheme = "lethe-hmac-sha256-128-v1: HMAC-SHA-256 over the sorted identifiers, truncated to 128 bits, with a key that the controller holds"
 
 func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Outcome, version string) Certificate {
 	c := Certificate{
@@ -93,7 +94,9 @@ func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Ou
 			}
 			c.Scope = append(c.Scope, CertifiedTarget{Target: o.Target, App: app})
 			last++
-			c.Recipients = append(c.Recipients, o.Provider+" ("+o.Target+")")
+		}
+		if told := o.Provider + " (" + o.Target + ")"; o.Deleted > 0 && !slices.Contains(c.Recipients, told) {
+			c.Recipients = append(c.Recipients, told)
 		}
 		c.Scope[last].Areas = append(c.Scope[last].Areas, o)
 	}

@@ -42,19 +42,22 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 		if err != nil {
 			return CloseJobOut{}, err
 		}
-		all, err := b.allFindings(ctx, job)
-		if err != nil {
-			return CloseJobOut{}, err
-		}
 		byRequest := map[string]map[[2]string][]*ledger.Finding{}
-		for _, f := range all {
-			for id := range f.Requests {
+		err = b.eachFinding(ctx, job, func(f ledger.Finding) {
+			k, requests := [2]string{f.Target, f.Area}, f.Requests
+			f.Requests = nil // most of its size, with the object; outcomes look at neither
+			if f.Area != Devices {
+				f.Object = nil
+			}
+			for id := range requests {
 				if byRequest[id] == nil {
 					byRequest[id] = map[[2]string][]*ledger.Finding{}
 				}
-				k := [2]string{f.Target, f.Area}
-				byRequest[id][k] = append(byRequest[id][k], f)
+				byRequest[id][k] = append(byRequest[id][k], &f)
 			}
+		})
+		if err != nil {
+			return CloseJobOut{}, err
 		}
 		lanes, err := b.Ledger.Lanes(ctx, in.Job)
 		if err != nil {
@@ -85,6 +88,11 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 				r.Closed = b.Now()
 				outcomes := b.outcomes(job, r.ID, byRequest[r.ID], lanes, troubles)
 				r.Status = statusOf(outcomes)
+				if !r.Status.Final() {
+					if r.Subject, err = b.remember(ctx, job, r, byRequest[r.ID]); err != nil {
+						return CloseJobOut{}, err
+					}
+				}
 				payload, err := json.Marshal(b.certificate(job, r, outcomes, version))
 				if err != nil {
 					return CloseJobOut{}, err
@@ -124,6 +132,7 @@ func waits(found map[[2]string][]*ledger.Finding) bool {
 }
 
 func (b Base) closePreview(ctx context.Context, in CloseJobIn, open []ledger.Request) (CloseJobOut, error) {
+	var gone []ledger.Request
 	for _, r := range open {
 		if !r.Preview { // a request that was given to a preview by its id goes on as it was
 			if _, err := b.Ledger.ChangeRequest(ctx, r.ID, func(r *ledger.Request) error {
@@ -134,9 +143,10 @@ func (b Base) closePreview(ctx context.Context, in CloseJobIn, open []ledger.Req
 			}
 			continue
 		}
-		if err := b.Ledger.Destroy(ctx, r); err != nil {
-			return CloseJobOut{}, err
-		}
+		gone = append(gone, r)
+	}
+	if err := b.Ledger.Destroy(ctx, gone...); err != nil {
+		return CloseJobOut{}, err
 	}
 	return previewed(in.Job), b.Ledger.EndJob(ctx, in.Job, b.Now())
 }

@@ -2,7 +2,9 @@ package erase
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -27,6 +29,14 @@ func DeleteInstall(b Base, at func(target string) (InstallDeleter, error)) func(
 	}
 }
 
+// saveDeletes is how many objects are deleted before the step writes down what went: a write for each would cost more
+// than the delete. After a crash in between they are deleted again, and count as already gone.
+const saveDeletes = 25
+
+// saveTime is for writing down what went when the step's own time is over; the runner waits twice as long for a
+// step to return.
+const saveTime = time.Second
+
 // forget deletes the cleared findings of an area, size of them to a call of del, and writes down what went. del answers
 // which ids were gone already. A finding that its provider refuses to delete (Refused) keeps that fault and does not
 // stop the others; any other fault ends the step.
@@ -40,34 +50,49 @@ func (b Base) forget(ctx context.Context, in On, area string, size int, del func
 		return Slice{}, err
 	}
 	total := len(todo)
+	var went []ledger.Finding // not written down yet
 	for first := true; len(todo) > 0 && (first || more()); first = false {
 		batch := todo[:min(size, len(todo))]
 		todo = todo[len(batch):]
-		ids := make([]string, len(batch))
-		for n, f := range batch {
-			o, err := b.openObject(ctx, in.Job, f)
-			if err != nil {
+		if err := b.deleteTogether(ctx, in, batch, del); err != nil {
+			// The call may have ended with its context; what went before it is written down all the same.
+			save, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+			defer cancel()
+			return Slice{}, errors.Join(fmt.Errorf("%s: %w", in.Target, err), b.Ledger.SetFindings(save, in.Job, went))
+		}
+		if went = append(went, batch...); len(went) >= saveDeletes {
+			if err := b.Ledger.SetFindings(ctx, in.Job, went); err != nil {
 				return Slice{}, err
 			}
-			ids[n] = o.ID
-		}
-		already, err := del(ctx, ids)
-		name := fault.NameOf(err)
-		if err != nil && name != fault.Refused {
-			return Slice{}, fmt.Errorf("%s: %w", in.Target, err)
-		}
-		for n := range batch {
-			batch[n].InPass, batch[n].Fault = in.Pass, string(name)
-			if err == nil {
-				batch[n].Deleted, batch[n].Already = b.Now(), already[ids[n]]
-			}
-		}
-		if err := b.Ledger.SetFindings(ctx, in.Job, batch); err != nil {
-			return Slice{}, err
+			went = went[:0]
 		}
 		b.Report(Event{Target: in.Target, Area: area, Doing: "deleting", Pass: in.Pass, Done: int64(total - len(todo)), Total: int64(total), End: len(todo) == 0})
 	}
-	return Slice{Done: len(todo) == 0}, nil
+	return Slice{Done: len(todo) == 0}, b.Ledger.SetFindings(ctx, in.Job, went)
+}
+
+// deleteTogether deletes findings by one call and notes in them what became of it.
+func (b Base) deleteTogether(ctx context.Context, in On, batch []ledger.Finding, del func(ctx context.Context, ids []string) (map[string]bool, error)) error {
+	ids := make([]string, len(batch))
+	for n, f := range batch {
+		o, err := b.openObject(ctx, in.Job, f)
+		if err != nil {
+			return err
+		}
+		ids[n] = o.ID
+	}
+	already, err := del(ctx, ids)
+	name := fault.NameOf(err)
+	if err != nil && name != fault.Refused {
+		return err
+	}
+	for n := range batch {
+		batch[n].InPass, batch[n].Fault = in.Pass, string(name)
+		if err == nil {
+			batch[n].Deleted, batch[n].Already = b.Now(), already[ids[n]]
+		}
+	}
+	return nil
 }
 
 // cleared lists the findings that the review cleared in this pass and that were not worked on yet.

@@ -120,14 +120,18 @@ type On struct {
 	Pass   int    `json:"pass"`
 }
 
-// timeLeft tells a slicing step whether to begin another item. It keeps a fifth of the step's time, at most half a
-// minute, for the item under way and for writing down where the step stands.
+// keepTime is the most that a slice keeps for its last item: a call may wait for a whole window of the provider's pace
+// (provider.Window), and then for a Retry-After of half a minute.
+const keepTime = 90 * time.Second
+
+// timeLeft tells a slicing step whether to begin another item. It keeps a fifth of the step's time, at most keepTime, for
+// the item under way and for writing down where the step stands.
 func timeLeft(ctx context.Context) func() bool {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return func() bool { return ctx.Err() == nil }
 	}
-	keep := min(time.Until(deadline)/5, 30*time.Second)
+	keep := min(time.Until(deadline)/5, keepTime)
 	return func() bool { return ctx.Err() == nil && time.Until(deadline) > keep }
 }
 

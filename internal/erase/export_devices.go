@@ -32,6 +32,7 @@ type Container interface {
 
 const (
 	exportTime = 2 * time.Hour   // an export that takes longer is given up
+	maxStarts  = 4               // exports of one job, and one more after a Failed one: about 15 a day were allowed
 	busyTime   = 4 * time.Hour   // so is waiting for another job's export in the same container
 	maxBefore  = 5_000           // blobs that may lie in the container before: their digests are one ledger item
 	maxBlobs   = 20_000          // blobs of one export
@@ -74,6 +75,9 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 		if err != nil {
 			return out, err
 		}
+		if matched, err := b.matched(ctx, in, e); err != nil || matched {
+			return ExportDevicesOut{Done: true, Shards: shards(e.Pieces)}, err
+		}
 		lease, err := b.lease(ctx, in, container, alive)
 		if err != nil {
 			return out, err
@@ -81,15 +85,28 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 		if lease == nil { // another job's export runs there
 			return b.waitForContainer(ctx, in, e)
 		}
+		// Again: a container that was just taken makes what was known of an export void.
+		if e, err = b.Ledger.Export(ctx, in.Job, in.Target); err != nil {
+			return out, err
+		}
 		if e.Pass == in.Pass && e.Ready {
 			return ExportDevicesOut{Done: true, Shards: shards(e.Pieces)}, nil
 		}
 		if e.Pass != in.Pass || e.ID == "" {
+			// What a start before this one left is half an export, or the same devices again.
+			if err := b.removeExport(ctx, in.Target, container, *lease); err != nil {
+				return out, err
+			}
+			if e.Starts >= maxStarts && !(e.Retried && e.Starts == maxStarts) {
+				name := fault.ExportFailed
+				if e.ID == "" { // because nobody knows whether the last ones were started
+					name = fault.Unavailable
+				}
+				return out, fault.New(name, "%s: this job has asked for %d device exports, as many as it may; run again later", in.Target, e.Starts)
+			}
 			// Counted before the call, so that an export nobody heard of is counted too.
 			e, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
-				if e.Pass != in.Pass {
-					*e = ledger.Export{Pass: in.Pass, Retried: e.Retried}
-				}
+				*e = e.Next(in.Pass)
 				e.Starts++
 			})
 			if err != nil {
@@ -98,13 +115,9 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 			if err := b.Ledger.ClearTroubles(ctx, in.Job, in.Target, Devices); err != nil {
 				return out, err
 			}
-			// What a start before this one left is half an export, or the same devices again.
-			if err := b.removeNew(ctx, container, *lease); err != nil {
-				return out, err
-			}
 			id, err := exporter.StartExport(ctx, t.ExportContainer.Reveal())
 			if err != nil {
-				return out, err
+				return out, b.notStarted(ctx, in, err)
 			}
 			e, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
 				e.ID, e.Started, e.Polls = id, b.Now(), 0
@@ -149,6 +162,33 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 	}
 }
 
+// matched tells whether the export of this pass was read to its end. Then it is not needed again, though a crash has
+// sent the job back to it and its files are gone.
+func (b Base) matched(ctx context.Context, in On, e ledger.Export) (bool, error) {
+	if e.Pass != in.Pass || !e.Ready {
+		return false, nil
+	}
+	for _, n := range shards(e.Pieces) {
+		cur, err := b.Ledger.Cursor(ctx, in.Job, shardName(in.Target, n), in.Pass)
+		if err != nil || !cur.Done {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// notStarted gives the error of a StartExport back, and takes the export out of the count where the provider said
+// clearly that it started none.
+func (b Base) notStarted(ctx context.Context, in On, err error) error {
+	switch fault.NameOf(err) {
+	case fault.Throttled, fault.Unauthorized, fault.ProviderClosed, fault.NotFound, fault.Refused:
+		if _, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Starts-- }); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
 // pollWait grows from a second to a minute, so that small exports are seen at once and large ones cost few calls.
 func pollWait(polls int) int { return min(1<<min(polls, 6), 60) }
 
@@ -178,7 +218,7 @@ func (b Base) lease(ctx context.Context, in On, c Container, alive func(context.
 	if held.Job != "" {
 		// Its holder died, or could not clear up: what appeared since is its export, full of everybody's data, and
 		// nobody else would delete it.
-		if err := b.removeNew(ctx, c, held); err != nil {
+		if err := b.removeExport(ctx, in.Target, c, held); err != nil {
 			return nil, err
 		}
 	}
@@ -190,21 +230,28 @@ func (b Base) lease(ctx context.Context, in On, c Container, alive func(context.
 	for n, blob := range blobs {
 		to.Before[n] = b.Seal.Digest("blob", blob.Name)
 	}
+	// Whatever this job knew of an export in this container is void, because another job may have removed it; so is how
+	// far it was read. That is written first: a crash in between must not leave a lease on an export that is gone.
+	if _, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { *e = e.Next(0) }); err != nil {
+		return nil, err
+	}
+	if err := b.Ledger.ClearCursors(ctx, in.Job, "shard/"+in.Target+"/"); err != nil {
+		return nil, err
+	}
 	if err := b.Ledger.TakeLease(ctx, key, held, to); errors.Is(err, ledger.ErrConflict) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
-	// Whatever this job knew of an export in this container is void: another job may have removed it.
-	_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
-		*e = ledger.Export{Retried: e.Retried}
-	})
-	return &to, err
+	return &to, nil
 }
 
 func (b Base) waitForContainer(ctx context.Context, in On, e ledger.Export) (ExportDevicesOut, error) {
-	if e.Started.IsZero() {
-		_, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Started = b.Now() })
+	if e.Pass != in.Pass || e.Started.IsZero() { // the time of an earlier pass is none of this wait's
+		_, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
+			*e = e.Next(in.Pass)
+			e.Started = b.Now()
+		})
 		return ExportDevicesOut{WaitSeconds: 1}, err
 	}
 	if b.Now().Sub(e.Started) > busyTime {

@@ -9,9 +9,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
-// maxIdentifiers of one person: each is an index entry, and a request is filed in one write.
-const maxIdentifiers = 60
-
 // Filing is what became of people who were filed.
 type Filing struct {
 	Requests []string // ids, one for each person, in their order
@@ -30,8 +27,8 @@ func File(ctx context.Context, b Base, channel string, preview bool, people []su
 	}
 	for _, s := range people {
 		s = s.Canonical()
-		if len(s.Identifiers) == 0 || len(s.Identifiers) > maxIdentifiers {
-			return out, fault.New(fault.BadInput, "a person has %d identifiers; 1 to %d can be worked on", len(s.Identifiers), maxIdentifiers)
+		if len(s.Identifiers) == 0 || len(s.Identifiers) > subject.MaxIdentifiers {
+			return out, fault.New(fault.BadInput, "a person has %d identifiers; 1 to %d can be worked on", len(s.Identifiers), subject.MaxIdentifiers)
 		}
 		keys := make([]string, len(s.Identifiers))
 		for n, id := range s.Identifiers {

@@ -28,12 +28,13 @@ const (
 	RejectedBy    = "rejected in review"
 	NotApproved   = "not approved"
 	NoIdentifier  = "no identifier for this provider"
-	flushFindings = 50
+	flushFindings = ledger.MaxChanges
 )
 
 // MatchSubject matches a slice of one shard of the export against all people of the job, and writes down the devices
 // that are theirs. Shard n of w reads the pieces n, n+w, n+2w and so on.
 func MatchSubject(b Base, at func(target string) (Container, error)) func(context.Context, MatchSubjectIn) (Slice, error) {
+	var matchers shared[*match.Matcher]
 	return func(ctx context.Context, in MatchSubjectIn) (Slice, error) {
 		more := timeLeft(ctx)
 		t, err := b.target(in.Target)
@@ -56,11 +57,14 @@ func MatchSubject(b Base, at func(target string) (Container, error)) func(contex
 		if err != nil || cur.Done {
 			return Slice{Done: cur.Done}, err
 		}
-		people, err := b.people(ctx, in.Job)
+		m, done, err := matchers.take(in.Job+"/"+in.Target, func() (*match.Matcher, error) {
+			people, err := b.people(ctx, in.Job)
+			return match.New(people, t.PhoneRegion), err
+		})
+		defer done()
 		if err != nil {
 			return Slice{}, err
 		}
-		m := match.New(people, t.PhoneRegion)
 		stride := len(shards(e.Pieces))
 		for first := true; first || more(); first = false {
 			n := in.Shard + cur.Part*stride

@@ -104,7 +104,7 @@ func firstOf(names ...string) string {
 // statusOf sums a request's outcomes up. A request is erased when every area ended well and something was deleted or
 // ordered; partial when some area failed or keeps something; failed when nothing could be done.
 func statusOf(outcomes []ledger.Outcome) ledger.Status {
-	var done, bad, failed, lanes int
+	var done, bad, failed, closed, lanes int
 	for _, o := range outcomes {
 		if o.Reason == NoIdentifier {
 			continue // nothing to order, nothing to search: no lane of this person
@@ -114,12 +114,15 @@ func statusOf(outcomes []ledger.Outcome) ledger.Status {
 		if o.Word == ledger.NotDone {
 			failed++
 		}
+		if o.Word == ledger.ProviderClosed {
+			closed++
+		}
 		if o.Word == ledger.NotDone || o.Word == ledger.Kept {
 			bad++
 		}
 	}
 	switch {
-	case lanes > 0 && failed == lanes && done == 0:
+	case lanes > 0 && failed+closed == lanes && done == 0: // nobody looked anywhere
 		return ledger.Failed
 	case bad > 0:
 		return ledger.Partial

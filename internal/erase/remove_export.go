@@ -31,12 +31,9 @@ func RemoveExport(b Base, at func(target string) (Container, error)) func(contex
 		if err != nil {
 			return Slice{}, err
 		}
-		if err := b.removeNew(ctx, c, l); err != nil {
+		if err := b.removeExport(ctx, in.Target, c, l); err != nil {
 			if err := b.Ledger.EndLease(ctx, key, in.Job, in.Target); err != nil {
 				return Slice{}, err
-			}
-			if name := fault.NameOf(err); !name.Transient() {
-				return Slice{}, fault.New(fault.ExportNotRemoved, "%s: exported files may still lie in the container (%s); they hold everybody's data: check the container's permissions and run again", in.Target, name)
 			}
 			return Slice{}, err
 		}
@@ -45,6 +42,15 @@ func RemoveExport(b Base, at func(target string) (Container, error)) func(contex
 		}
 		return Slice{Done: true}, b.Ledger.DropLease(ctx, key, in.Job, in.Target)
 	}
+}
+
+// removeExport is removeNew with the fault that says what is at stake.
+func (b Base) removeExport(ctx context.Context, target string, c Container, l ledger.Lease) error {
+	err := b.removeNew(ctx, c, l)
+	if name := fault.NameOf(err); err != nil && !name.Transient() {
+		return fault.New(fault.ExportNotRemoved, "%s: exported files may still lie in the container (%s); they hold everybody's data: check the container's permissions and run again", target, name)
+	}
+	return err
 }
 
 // removeNew deletes the blobs that appeared since a lease was taken.

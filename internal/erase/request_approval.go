@@ -18,20 +18,10 @@ type RequestApprovalIn struct {
 // something waiting as in review. The ones with nothing waiting were closed before.
 func RequestApproval(b Base) func(context.Context, RequestApprovalIn) (struct{}, error) {
 	return func(ctx context.Context, in RequestApprovalIn) (struct{}, error) {
-		var ids []string
-		err := b.Ledger.RequestsOf(ctx, in.Job, func(r ledger.Request) error {
-			ids = append(ids, r.ID)
-			return nil
-		})
-		if err != nil {
+		if err := b.Ledger.MarkRequests(ctx, in.Job, ledger.InReview); err != nil {
 			return struct{}{}, err
 		}
-		for _, id := range ids {
-			if _, err := b.Ledger.ChangeRequest(ctx, id, func(r *ledger.Request) error { r.Status = ledger.InReview; return nil }); err != nil {
-				return struct{}{}, err
-			}
-		}
-		_, err = b.Ledger.ChangeJob(ctx, in.Job, func(j *ledger.Job) error {
+		_, err := b.Ledger.ChangeJob(ctx, in.Job, func(j *ledger.Job) error {
 			j.Plan, j.Token = in.Plan, in.Token
 			return nil
 		})
@@ -62,15 +52,5 @@ func Decide(ctx context.Context, b Base, jobID, plan, by string, approved bool) 
 	if err != nil {
 		return "", err
 	}
-	var ids []string
-	err = b.Ledger.RequestsOf(ctx, jobID, func(r ledger.Request) error {
-		ids = append(ids, r.ID)
-		return nil
-	})
-	for _, id := range ids {
-		if _, err := b.Ledger.ChangeRequest(ctx, id, func(r *ledger.Request) error { r.Status = ledger.Running; return nil }); err != nil {
-			return "", err
-		}
-	}
-	return token, err
+	return token, b.Ledger.MarkRequests(ctx, jobID, ledger.Running)
 }

@@ -185,9 +185,23 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 		if !ok {
 			continue // its lane fails with UnknownTarget when it is asked to forget
 		}
+		ordered := map[[2]string]bool{} // digest and request; an earlier pass wrote them down
+		err := b.Ledger.Findings(ctx, job.ID, id, Profile, func(f ledger.Finding) error {
+			for request := range f.Requests {
+				ordered[[2]string{f.Digest, request}] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 		var found []ledger.Finding
 		for _, p := range people {
 			for n, userID := range customIDs(t.CustomID, p.Identifiers, p.UserIDs) {
+				digest := b.objectDigest(id, Profile, userID)
+				if ordered[[2]string{digest, p.Ref}] {
+					continue
+				}
 				rule := "ordered by " + string(t.CustomID.Type)
 				if n >= len(p.Identifiers) {
 					rule = "ordered by a user id learned from a device"
@@ -197,7 +211,7 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 					return err
 				}
 				found = append(found, ledger.Finding{
-					Target: id, Area: Profile, Digest: b.objectDigest(id, Profile, userID), Object: sealed,
+					Target: id, Area: Profile, Digest: digest, Object: sealed,
 					Requests: map[string][]string{p.Ref: {rule}}, Seen: pass,
 				})
 			}
@@ -232,11 +246,17 @@ func customIDs(c config.CustomID, ids []subject.Identifier, learned []string) ma
 // allFindings reads everything the job has found and ordered.
 func (b Base) allFindings(ctx context.Context, job ledger.Job) ([]*ledger.Finding, error) {
 	var all []*ledger.Finding
+	err := b.eachFinding(ctx, job, func(f ledger.Finding) { all = append(all, &f) })
+	return all, err
+}
+
+// eachFinding calls do for everything the job has found and ordered, target by target and area by area.
+func (b Base) eachFinding(ctx context.Context, job ledger.Job, do func(ledger.Finding)) error {
 	read := func(targets []string, areas ...string) error {
 		for _, t := range targets {
 			for _, a := range areas {
 				err := b.Ledger.Findings(ctx, job.ID, t, a, func(f ledger.Finding) error {
-					all = append(all, &f)
+					do(f)
 					return nil
 				})
 				if err != nil {
@@ -247,9 +267,9 @@ func (b Base) allFindings(ctx context.Context, job ledger.Job) ([]*ledger.Findin
 		return nil
 	}
 	if err := read(job.Search, searched[:]...); err != nil {
-		return nil, err
+		return err
 	}
-	return all, read(job.Order, Profile)
+	return read(job.Order, Profile)
 }
 
 // toDo tells whether a finding is still to be deleted: the whole search of this pass saw it, and its lane can be

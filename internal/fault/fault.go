@@ -73,6 +73,66 @@ func (n Name) Known() bool {
 	return n.Transient()
 }
 
+// Meaning says in a sentence what a fault is and what to do, for people who see its name in an outcome. Names that are
+// not on the list come from the platform.
+func (n Name) Meaning() string {
+	switch n {
+	case Throttled:
+		return "the provider asked to slow down for longer than a step waits; run again later, or lower requests_per_minute"
+	case Unavailable:
+		return "the provider gave no answer, or an error of its own; run again later"
+	case Maintenance, ServerError:
+		return "Batch has trouble of its own; run again later"
+	case LedgerBusy:
+		return "other writers were faster on the ledger; run again"
+	case Unauthorized:
+		return "the token is wrong, expired or lacks a right; put a full-access token into the configuration"
+	case AuthenticationWrong:
+		return "Batch does not know the REST key; check rest_key"
+	case APIMisuse:
+		return "Batch does not allow this call; check the plan and the keys (the Custom Data API is part of Premier and Enterprise)"
+	case ProviderClosed:
+		return "the provider or the app is gone (410)"
+	case NotFound:
+		return "owner, app or route is not known there; check owner, app and base_url"
+	case RouteNotFound:
+		return "Batch does not know the route; check api_key and base_url"
+	case Refused, MissingParameter, MalformedParameter, MalformedJSONBody:
+		return "the provider did not accept the call; an identifier of this person may be one that it does not take"
+	case MalformedAnswer:
+		return "the provider's answer is not what its contract says; nothing was taken from it. Check base_url, and run again later"
+	case ForeignLink:
+		return "the provider gave a link to another host; following it would have given the token away"
+	case ExportFailed:
+		return "the provider reported the device export as failed, twice; run again later"
+	case ExportTimeout:
+		return "the device export did not complete in time; run again later"
+	case ExportUnreadable:
+		return "an exported file is missing, broke off or is damaged; run again"
+	case ExportNotRemoved:
+		return "exported files, with everybody's data, may still lie in the container; check the rights of its SAS and run again"
+	case UnknownBlobKind:
+		return "an exported file is neither JSON Lines nor gzip of it"
+	case ContainerBusy:
+		return "another export holds the container; give each target its own"
+	case ContainerNotOurs:
+		return "too much lies in the container that no export wrote; give Lethe a container of its own"
+	case ContainerRefused:
+		return "the container's SAS is wrong or expired, or lacks one of read, write, delete, list"
+	case UnreadableLine:
+		return "an unreadable line of the device export holds an identifier of this person; look for the device at the provider"
+	case StillThere:
+		return "found again by the last search; the provider kept it, or a device registered again. Run again"
+	case UnknownTarget:
+		return "the configuration lacks a target that the job works on; put it back and run again"
+	case SealBroken:
+		return "something sealed does not open; the ledger is damaged"
+	case BadInput, WrongPlan, Internal:
+		return "unexpected; nothing was lost, run again"
+	}
+	return "a step was cut short; run again"
+}
+
 // Error is a named fault. Its text is safe to log, store and show.
 type Error struct {
 	Name   Name

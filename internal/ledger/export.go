@@ -20,6 +20,11 @@ type Export struct {
 	Ready   bool      `json:"ready,omitempty"`   // the pieces are written
 }
 
+// Next is the export of another pass: what counts for the whole job stays.
+func (e Export) Next(pass int) Export {
+	return Export{Pass: pass, Starts: e.Starts, Ended: e.Ended, Retried: e.Retried}
+}
+
 func exportKey(job, target string) Key { return Key{"job/" + job, "export/" + target} }
 
 // Export reads a target's export; the zero Export where there is none.

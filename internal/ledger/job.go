@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -107,7 +108,7 @@ func (l *Ledger) Claim(ctx context.Context, job string, requests []string) ([]st
 			return nil, err
 		}
 		mine := map[string]bool{}
-		var all [][]Change
+		var all, removed [][]Change
 		var ids []string
 		for _, i := range items {
 			var r Request
@@ -130,12 +131,69 @@ func (l *Ledger) Claim(ctx context.Context, job string, requests []string) ([]st
 		for _, id := range chunk {
 			if mine[id] {
 				held = append(held, id)
-			} else if err := l.store.Write(ctx, Change{Key: memberKey(job, id)}); err != nil {
-				return nil, err
+			} else {
+				removed = append(removed, []Change{{Key: memberKey(job, id)}})
 			}
+		}
+		if err := l.groups(ctx, removed, func(int) error { return nil }); err != nil { // unconditional: nobody was faster
+			return nil, err
 		}
 	}
 	return held, nil
+}
+
+// MarkRequests gives the open requests that a job holds another status.
+func (l *Ledger) MarkRequests(ctx context.Context, job string, s Status) error {
+	var ids []string
+	err := l.RequestsOf(ctx, job, func(r Request) error {
+		if r.Status != s && !r.Status.Final() {
+			ids = append(ids, r.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for from := 0; from < len(ids); from += MaxChanges {
+		chunk := ids[from:min(from+MaxChanges, len(ids))]
+		keys := make([]Key, len(chunk))
+		for n, id := range chunk {
+			keys[n] = requestKey(id)
+		}
+		items, err := l.store.Get(ctx, keys...)
+		if err != nil {
+			return err
+		}
+		var all [][]Change
+		var marked []string
+		for _, i := range items {
+			var r Request
+			if err := decode(i, &r); err != nil {
+				return err
+			}
+			if r.Job == job && !r.Status.Final() {
+				r.Status = s
+				all = append(all, []Change{{Key: i.Key, Data: encode(r), If: i.Version}})
+				marked = append(marked, r.ID)
+			}
+		}
+		err = l.groups(ctx, all, func(n int) error {
+			_, err := l.ChangeRequest(ctx, marked[n], func(r *Request) error {
+				if r.Job == job {
+					r.Status = s
+				}
+				return nil
+			})
+			if errors.Is(err, ErrFinal) {
+				err = nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RequestsOf calls do for the requests of a job that it still holds.
@@ -311,6 +369,27 @@ func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
 	if job.Mode == "preview" {
 		return l.clear(ctx, "job/"+id, "")
 	}
+	if err := l.expireMembers(ctx, id, at.Add(Retention)); err != nil {
+		return err
+	}
 	job.Closed, job.Plan, job.Token = at, "", ""
 	return l.store.Write(ctx, Change{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)})
+}
+
+// expireMembers sets the time until which the list of a job's requests is kept.
+func (l *Ledger) expireMembers(ctx context.Context, job string, until time.Time) error {
+	for after := ""; ; {
+		items, err := l.store.Query(ctx, "job/"+job, "member/", after, MaxChanges)
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		changes := make([]Change, len(items))
+		for n, i := range items {
+			changes[n] = Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: until}
+			after = i.Sort
+		}
+		if err := l.store.Write(ctx, changes...); err != nil {
+			return err
+		}
+	}
 }

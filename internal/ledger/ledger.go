@@ -170,3 +170,17 @@ func spread(key string) string {
 }
 
 const spreads = "0123456789abcdef"
+
+// Belongs ties a new ledger to the key with which its content is sealed, and refuses any other key from then on: it
+// would open nothing, recognise nobody and sign what is not its own.
+func (l *Ledger) Belongs(ctx context.Context, keyID string) error {
+	k := Key{"ledger", "key"}
+	there, _, err := read[string](ctx, l, k)
+	if errors.Is(err, ErrNotFound) {
+		return l.store.Write(ctx, Change{Key: k, Data: encode(keyID)})
+	}
+	if err == nil && there != keyID {
+		return errors.New("the key file is not the one that this ledger is sealed with; restore the one that belongs to it")
+	}
+	return err
+}

@@ -157,9 +157,13 @@ func (l *Ledger) spreadIDs(ctx context.Context, prefix string, do func(id string
 	return nil
 }
 
-// Destroy removes a preview's request and everything that was written about it.
-func (l *Ledger) Destroy(ctx context.Context, r Request) error {
-	return l.store.Write(ctx, Change{Key: requestKey(r.ID)}, Change{Key: r.listKey()})
+// Destroy removes the requests of previews and everything that was written about them.
+func (l *Ledger) Destroy(ctx context.Context, requests ...Request) error {
+	all := make([][]Change, len(requests))
+	for n, r := range requests {
+		all[n] = []Change{{Key: requestKey(r.ID)}, {Key: r.listKey()}}
+	}
+	return l.groups(ctx, all, func(int) error { return nil }) // unconditional, so nobody was faster
 }
 
 // Word says what became of a request in one target and area.
@@ -256,6 +260,13 @@ func (l *Ledger) Abandon(ctx context.Context, id string, at time.Time) error {
 		changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
 	}
 	r.Status, r.Closed, r.Subject, r.Keys = Abandoned, at, nil, nil
+	kept, err := l.store.Get(ctx, Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"})
+	if err != nil {
+		return err
+	}
+	for _, i := range kept {
+		changes = append(changes, Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: at.Add(Retention)})
+	}
 	changes = append(changes, Change{Key: requestKey(id), Data: encode(r), If: version, Expires: at.Add(Retention)})
 	return l.store.Write(ctx, changes...)
 }

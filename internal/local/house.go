@@ -82,6 +82,10 @@ func Open(dir string, create bool, o Options) (*House, error) {
 	if err != nil {
 		return nil, err
 	}
+	l := ledger.New(store)
+	if err := l.Belongs(context.Background(), key.Public().KeyID); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), store.Close())
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -93,7 +97,7 @@ func Open(dir string, create bool, o Options) (*House, error) {
 	}
 	h := &House{Key: key, store: store, opts: o, running: map[string]bool{}, plans: map[string]erase.Plan{}}
 	h.Base = erase.Base{
-		Ledger: ledger.New(store), Seal: key,
+		Ledger: l, Seal: key,
 		Now:    func() time.Time { return o.Now().UTC().Truncate(time.Millisecond) },
 		NewID:  func() string { return ulid.MustNew(ulid.Timestamp(o.Now()), rand.Reader).String() },
 		Report: o.Report,

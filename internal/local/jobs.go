@@ -10,6 +10,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
@@ -66,11 +67,7 @@ func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config
 	}
 	sweep := len(people) == 0
 	if sweep {
-		err := h.Base.Ledger.OpenRequests(ctx, func(id string) error {
-			run.Requests = append(run.Requests, id)
-			return nil
-		})
-		if err != nil {
+		if run.Requests, err = h.swept(ctx, run.Jobs); err != nil {
 			return run, err
 		}
 	}
@@ -99,8 +96,40 @@ func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config
 	return run, machineFailed(run.Job, result)
 }
 
+// swept lists the requests that a sweep is about: those of the jobs that it took up, most of which they have ended, and
+// all that are open.
+func (h *House) swept(ctx context.Context, jobs []string) ([]string, error) {
+	var ids []string
+	seen := map[string]bool{}
+	add := func(id string) {
+		if !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	for _, job := range jobs {
+		err := h.Base.Ledger.Members(ctx, job, func(id string, _ ledger.Member) error { add(id); return nil })
+		if err != nil {
+			return nil, err
+		}
+	}
+	err := h.Base.Ledger.OpenRequests(ctx, func(id string) error { add(id); return nil })
+	return ids, err
+}
+
 // Decide gives a person's word on the plan that waits in a job, and runs the job on.
 func (h *House) Decide(ctx context.Context, job, plan, by string, approved bool) error {
+	// An execution that waited for too long goes on without an answer, before one is written down. One that was killed
+	// after the answer goes on with it.
+	waits, err := h.work(ctx, job, func() (asl.Result, error) { return h.runner.Resume(ctx, job) })
+	switch {
+	case err == nil && waits.Status != asl.Waiting && h.decided(ctx, job, plan, approved):
+		return machineFailed(job, waits)
+	case errors.Is(err, asl.ErrNoExecution), err == nil && waits.Status != asl.Waiting:
+		return fault.New(fault.WrongPlan, "job %s: nothing waits for approval, or its time is over; `lethe show %s` tells how it stands", job, job)
+	case err != nil:
+		return err
+	}
 	token, err := erase.Decide(ctx, h.Base, job, plan, by, approved)
 	if err != nil {
 		return err
@@ -116,6 +145,12 @@ func (h *House) Decide(ctx context.Context, job, plan, by string, approved bool)
 		return err
 	}
 	return machineFailed(job, result)
+}
+
+// decided tells whether this very word on a plan was given before.
+func (h *House) decided(ctx context.Context, id, plan string, approved bool) bool {
+	job, err := h.Base.Ledger.Job(ctx, id)
+	return err == nil && slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == plan && a.Approved == approved })
 }
 
 // start runs a new job over requests.
@@ -150,10 +185,25 @@ func (h *House) work(ctx context.Context, job string, on func() (asl.Result, err
 		if err := h.Base.Ledger.DropExecution(ctx, job); err != nil {
 			return result, err
 		}
+		if err := h.endJob(ctx, job); err != nil {
+			return result, err
+		}
 		// Destroyed identifiers leave sealed bytes in the file's free pages; a new file has none.
 		return result, h.store.Compact()
 	}
 	return result, nil
+}
+
+// endJob destroys what a job found when its execution ended without doing so, by the machine's own timeout for one.
+func (h *House) endJob(ctx context.Context, id string) error {
+	job, err := h.Base.Ledger.Job(ctx, id)
+	if errors.Is(err, ledger.ErrNotFound) || err == nil && !job.Closed.IsZero() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return h.Base.Ledger.EndJob(ctx, id, h.Base.Now())
 }
 
 // executions lists the executions that are running, waiting or interrupted, oldest first.
@@ -201,10 +251,8 @@ func (h *House) recover(ctx context.Context, previewsOnly bool) ([]string, error
 	if err != nil {
 		return ran, err
 	}
-	for _, r := range orphans {
-		if err := l.Destroy(ctx, r); err != nil {
-			return ran, err
-		}
+	if err := l.Destroy(ctx, orphans...); err != nil {
+		return ran, err
 	}
 	err = l.OpenRequests(ctx, func(id string) error {
 		r, err := l.Request(ctx, id)

@@ -43,6 +43,7 @@ type Identifier struct {
 }
 
 const (
+	minPhone = 7    // digits with the country code; shorter ones are service numbers, and "12" would match "Only 12 left"
 	maxEmail = 254  // RFC 5321, 4.5.3.1.3
 	maxValue = 1024 // Batch: custom ids are shorter than 1024 characters; App Center's limits are lower
 )
@@ -117,6 +118,9 @@ func (i Identifier) LogValue() slog.Value { return slog.StringValue(i.redacted()
 // MarshalJSON hides the value from encoding/json; Subject.Encode is for sealing.
 func (i Identifier) MarshalJSON() ([]byte, error) { return json.Marshal(i.redacted()) }
 
+// MaxIdentifiers of one person. Each is an index entry of its request, which is filed in one write.
+const MaxIdentifiers = 60
+
 // Subject is one person.
 type Subject struct{ Identifiers []Identifier }
 
@@ -183,13 +187,14 @@ func IsEmail(v string) bool {
 	return err == nil && parsed.Name == "" && parsed.Address == v
 }
 
-// NormalPhone gives the E.164 form of a possible number; region is used for numbers without a country code.
+// NormalPhone gives the E.164 form of a possible number of at least 7 digits; region is used for numbers without a country code.
 func NormalPhone(v, region string) (string, bool) {
 	n, err := phonenumbers.Parse(strings.TrimSpace(v), strings.ToUpper(region))
 	if err != nil || !phonenumbers.IsPossibleNumber(n) || n.GetExtension() != "" {
 		return "", false
 	}
-	return phonenumbers.Format(n, phonenumbers.E164), true
+	e164 := phonenumbers.Format(n, phonenumbers.E164)
+	return e164, len(e164)-1 >= minPhone
 }
 
 // NormalInstallID gives the lower-case UUID form.
