@@ -187,14 +187,24 @@ func IsEmail(v string) bool {
 	return err == nil && parsed.Name == "" && parsed.Address == v
 }
 
-// NormalPhone gives the E.164 form of a possible number of at least 7 digits; region is used for numbers without a country code.
+// NormalPhone gives the E.164 form of a possible number of at least 7 digits; region is used for numbers without a
+// country code.
 func NormalPhone(v, region string) (string, bool) {
-	n, err := phonenumbers.Parse(strings.TrimSpace(v), strings.ToUpper(region))
+	e164, ok := formatPhone(strings.TrimSpace(v), region)
+	if !ok || len(e164)-1 < minPhone {
+		return "", false
+	}
+	// Of rows of zeros the library takes one more away each time. What has no fixed form is no number.
+	again, ok := formatPhone(e164, "")
+	return e164, ok && again == e164
+}
+
+func formatPhone(v, region string) (string, bool) {
+	n, err := phonenumbers.Parse(v, strings.ToUpper(region))
 	if err != nil || !phonenumbers.IsPossibleNumber(n) || n.GetExtension() != "" {
 		return "", false
 	}
-	e164 := phonenumbers.Format(n, phonenumbers.E164)
-	return e164, len(e164)-1 >= minPhone
+	return phonenumbers.Format(n, phonenumbers.E164), true
 }
 
 // NormalInstallID gives the lower-case UUID form.
