@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -33,8 +34,9 @@ type IO struct {
 	Out, Err io.Writer
 	Env      func(string) (string, bool)
 	Now      func() time.Time
-	Terminal bool // Out and Err are terminals, and a person is there to answer
-	Width    int  // of the terminal, in columns; 0 when unknown
+	Terminal bool   // Out and Err are terminals, and a person is there to answer
+	Width    int    // of the terminal, in columns; 0 when unknown
+	Name     string // by which this program was called, for commands that are printed to be copied
 }
 
 // FromOS is the process's own IO.
@@ -44,7 +46,10 @@ func FromOS() IO {
 	if err != nil {
 		width = 0
 	}
-	return IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.LookupEnv, Now: time.Now, Terminal: tty, Width: width}
+	return IO{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.LookupEnv, Now: time.Now, Terminal: tty, Width: width,
+		Name: filepath.ToSlash(os.Args[0]),
+	}
 }
 
 // Main runs the command that this process was started with, and gives its exit code. An interrupt lets the command stop

@@ -218,7 +218,7 @@ func (s *story) tell(ctx context.Context) error {
 	calls := s.world.Calls()
 	s.say("\nThree people took %d exports of each app's devices (preview, search 1, search 2), %d orders to Batch and %.1f seconds.",
 		calls["StartExport"]/2, calls["BatchDelete"], time.Since(s.began).Seconds())
-	s.say("Look around:        lethe requests --data %s\nFor your own apps:  write a config.yaml like %s", quoted(s.data), filepath.Join(s.data, "config.yaml"))
+	s.say("Look around:        %s requests --data %s\nFor your own apps:  write a config.yaml like %s", s.io.Name, quoted(s.data), filepath.Join(s.data, "config.yaml"))
 	return nil
 }
 

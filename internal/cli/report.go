@@ -176,7 +176,7 @@ func howToApprove(io IO, c common, job, hash string) {
 	if c.config != "" {
 		file = quoted(c.config)
 	}
-	fmt.Fprintf(io.Out, "\nThis waits for approval. To delete it, and nothing else (--reject keeps it):\n  lethe approve %s --plan %s --config %s%s\n", job, hash, file, c.dataFlag())
+	fmt.Fprintf(io.Out, "\nThis waits for approval. To delete it, and nothing else (--reject keeps it):\n  %s approve %s --plan %s --config %s%s\n", io.Name, job, hash, file, c.dataFlag())
 }
 
 // summary lists the statuses that occur, the good ones first.

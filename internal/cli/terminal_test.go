@@ -62,7 +62,7 @@ func (x *terminal) lethe(ctx context.Context, in io.Reader, args ...string) (cod
 	if !slices.Contains([]string{"show", "requests"}, args[0]) {
 		args = append(args, "--config", filepath.Join(x.dir, "config.yaml"))
 	}
-	code = cli.Run(ctx, args, cli.IO{In: in, Out: &x.out, Err: &x.err, Env: env, Now: time.Now, Terminal: true, Width: x.width})
+	code = cli.Run(ctx, args, cli.IO{Name: "lethe", In: in, Out: &x.out, Err: &x.err, Env: env, Now: time.Now, Terminal: true, Width: x.width})
 	return code, x.out.String()
 }
 
