@@ -53,8 +53,8 @@ func TestResultsAreCollectedFromWhateverTheMachineNests(t *testing.T) {
 		`[]`:   nil,
 		`null`: nil,
 		`""`:   nil,
-		`[{"target":"a","area":"devices","fault":""}]`:                                               {{"a", "devices", ""}},
-		`[[[{"target":"a","area":"devices","fault":"X"}],[]],[{"target":"b","area":"profile"}]]`:     {{"a", "devices", "X"}, {"b", "profile", ""}},
+		`[{"target":"a","area":"devices","fault":""}]`:                                              {{"a", "devices", ""}},
+		`[[[{"target":"a","area":"devices","fault":"X"}],[]],[{"target":"b","area":"profile"}]]`:    {{"a", "devices", "X"}, {"b", "profile", ""}},
 		`[{"devices":{"target":"a","area":"devices"},"texts":[{"target":"a","area":"audiences"}]}]`: {{"a", "audiences", ""}, {"a", "devices", ""}},
 	} {
 		var got Results

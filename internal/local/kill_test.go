@@ -285,3 +285,59 @@ func (w *world) wantNoRequests() {
 		}
 	}
 }
+
+// killedIn makes a killer's settings for the moment when the machine enters a state for the first time.
+func killedIn(state string, cancel func()) settings {
+	s := small()
+	s.observe = func(e asl.Event) {
+		if e.Kind == asl.Entered && e.State == state {
+			cancel()
+		}
+	}
+	return s
+}
+
+// Exports are few. One that was read to its end is not asked for again because of a crash after it.
+func TestAKillAfterTheDevicesWereMatchedCostsNoExport(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w := newWorld(t, killedIn("SearchTexts", cancel))
+	if _, err := w.house.Erase(ctx, ann(t), config.Erase); err == nil {
+		t.Fatal("the run was not killed")
+	}
+	w.again()
+	w.wantAsIfNothingHappened(w.erase(ann(t), config.Erase).Requests[0])
+	if n := w.calls(ios, appcentertest.StartExport); n != 2 {
+		t.Errorf("%d exports, want 2", n)
+	}
+}
+
+// A preview after a crash exports into the same container and removes what lies there. The killed job, taken up after
+// it, must not go on with an export that is gone, nor from where it had read it to.
+func TestAPreviewBetweenAKillAndItsResumption(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"MatchShards", "MatchSubject", "RemoveExport", "WaitForExport"} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s := killedIn(state, cancel)
+			change := s.ios
+			s.ios = func(a *appcentertest.App) { change(a); a.Export.Polls = 1 }
+			w := newWorld(t, s)
+			if _, err := w.house.Erase(ctx, ann(t), config.Erase); err == nil {
+				t.Fatal("the run was not killed")
+			}
+			w.again()
+			if _, err := w.house.Preview(t.Context(), people(t, []string{"email", benMail})); err != nil {
+				t.Fatal(err)
+			}
+			w.wantEmptyContainers()
+			run := w.erase(ann(t), config.Erase)
+			w.wantStatus(run.Requests[0], ledger.Erased)
+			w.wantLost(smallLost()...)
+			w.wantEmptyContainers()
+		})
+	}
+}
