@@ -174,6 +174,7 @@ func runPreview(ctx context.Context, io IO, c common, cfg config.Config, all []s
 	defer func() { err = errors.Join(err, h.Close()) }()
 	var run local.Run
 	err = p.during(func() (err error) { run, err = h.Preview(ctx, all); return err })
+	noteStuck(io, c.json, run)
 	if err != nil {
 		return interrupted(ctx, err, "nothing was deleted, and the next command removes what this one began")
 	}
@@ -224,6 +225,7 @@ whose request is still open is taken up again. All flags of one call are one per
 			defer func() { err = errors.Join(err, h.Close()) }()
 			var run local.Run
 			err = p.during(func() (err error) { run, err = h.Erase(ctx, all, m); return err })
+			noteStuck(io, c.json, run)
 			if err != nil {
 				return interrupted(ctx, err, goesOn)
 			}

@@ -37,6 +37,13 @@ type outcome struct {
 	ledger.Outcome
 }
 
+// noteStuck says which interrupted jobs could not be taken up, though the others went on.
+func noteStuck(io IO, asJSON bool, run local.Run) {
+	if run.Stuck != nil {
+		note(io, asJSON, "%s", run.Stuck)
+	}
+}
+
 // note says something beside the result, on standard error.
 func note(io IO, asJSON bool, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)

@@ -69,7 +69,7 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 		}
 		var open []ledger.Request
 		err = b.Ledger.RequestsOf(ctx, in.Job, func(r ledger.Request) error {
-			if in.Final || !waits(byRequest[r.ID]) {
+			if in.Final || !waits(byRequest[r.ID], in.Pass) {
 				open = append(open, r)
 			}
 			return nil
@@ -89,7 +89,7 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 				outcomes := b.outcomes(job, r.ID, byRequest[r.ID], lanes, troubles)
 				r.Status = statusOf(outcomes)
 				if !r.Status.Final() {
-					if r.Subject, err = b.remember(ctx, job, r, byRequest[r.ID]); err != nil {
+					if r.Learned, err = b.remember(ctx, job, r, byRequest[r.ID]); err != nil {
 						return CloseJobOut{}, err
 					}
 				}
@@ -119,11 +119,11 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 	}
 }
 
-// waits tells whether something of a request waits for a person.
-func waits(found map[[2]string][]*ledger.Finding) bool {
+// waits tells whether something of a request waits for a person, or for its turn after somebody else's approval.
+func waits(found map[[2]string][]*ledger.Finding, pass int) bool {
 	for _, fs := range found {
 		for _, f := range fs {
-			if f.Held {
+			if f.Held || f.Cleared == pass && f.InPass != pass {
 				return true
 			}
 		}

@@ -49,8 +49,9 @@ func (b Base) guard(all, open []*ledger.Finding, lanes map[[2]string]ledger.Lane
 			over = over || ok && perRequest[count{id, f.Area}] > limit
 		}
 		hold(f, OverLimit, over)
-		exported := lanes[[2]string{f.Target, Devices}].First
-		hold(f, OverShare, f.Area == Devices && exported >= shareFrom && float64(perTarget[f.Target]) > b.Config.Limits.Share*float64(exported))
+		lane := lanes[[2]string{f.Target, Devices}]
+		exported := lane.First
+		hold(f, OverShare, f.Area == Devices && max(lane.First, lane.Seen) >= shareFrom && float64(perTarget[f.Target]) > b.Config.Limits.Share*float64(exported))
 		slices.Sort(f.Grounds)
 	}
 }

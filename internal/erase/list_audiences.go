@@ -59,11 +59,8 @@ func (b Base) matcher(ctx context.Context, in On) (*match.Matcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	people, err := b.people(ctx, in.Job)
+	people, err := b.people(ctx, in.Job, t)
 	if err != nil {
-		return nil, err
-	}
-	if err := b.learn(ctx, in.Job, t, people); err != nil {
 		return nil, err
 	}
 	return match.New(people, t.PhoneRegion), nil

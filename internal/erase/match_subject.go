@@ -58,7 +58,7 @@ func MatchSubject(b Base, at func(target string) (Container, error)) func(contex
 			return Slice{Done: cur.Done}, err
 		}
 		m, done, err := matchers.take(in.Job+"/"+in.Target, func() (*match.Matcher, error) {
-			people, err := b.people(ctx, in.Job)
+			people, err := b.people(ctx, in.Job, t) // a device that registers again may have its install id only
 			return match.New(people, t.PhoneRegion), err
 		})
 		defer done()

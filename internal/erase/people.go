@@ -2,73 +2,109 @@ package erase
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/match"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
-// people opens the subjects of a job's requests.
-func (b Base) people(ctx context.Context, job string) ([]match.Person, error) {
+// people opens the subjects of a job's requests, and adds what the devices of one target say of them: install ids
+// always, user ids where the target allows it. A device that waits for review teaches nothing: it may be somebody
+// else's.
+func (b Base) people(ctx context.Context, job string, targets ...config.Target) ([]match.Person, error) {
 	var out []match.Person
+	at := map[string]int{}
+	add := func(ref string, t config.Target, l learned) {
+		n, ok := at[ref]
+		if !ok {
+			return
+		}
+		out[n].Installs = append(out[n].Installs, l.Installs...)
+		if t.LearnUserID {
+			out[n].UserIDs = append(out[n].UserIDs, l.UserIDs...)
+		}
+	}
 	err := b.Ledger.RequestsOf(ctx, job, func(r ledger.Request) error {
 		plain, err := b.Seal.Open(ctx, "request/"+r.ID, r.Subject)
 		if err != nil {
 			return err
 		}
 		s, err := subject.Decode(plain)
-		out = append(out, match.Person{Ref: r.ID, Identifiers: s.Identifiers})
-		return err
-	})
-	return out, err
-}
-
-// learn adds to the people what the devices found in a target say of them: install ids always, user ids where the
-// target allows it. A device that waits for review teaches nothing: it may be somebody else's.
-func (b Base) learn(ctx context.Context, job string, t config.Target, people []match.Person) error {
-	at := map[string]int{}
-	for n, p := range people {
-		at[p.Ref] = n
-	}
-	return b.Ledger.Findings(ctx, job, t.ID, Devices, func(f ledger.Finding) error {
-		if !teaches(f) {
-			return nil
-		}
-		o, err := b.openObject(ctx, job, f)
 		if err != nil {
 			return err
 		}
-		for id := range f.Requests {
-			n, ok := at[id]
-			if !ok {
-				continue
-			}
-			people[n].Installs = append(people[n].Installs, o.ID)
-			if t.LearnUserID && o.UserID != "" {
-				people[n].UserIDs = append(people[n].UserIDs, o.UserID)
-			}
+		at[r.ID] = len(out)
+		out = append(out, match.Person{Ref: r.ID, Identifiers: s.Identifiers})
+		former, err := b.openLearned(ctx, r)
+		for _, t := range targets {
+			add(r.ID, t, former[t.ID])
 		}
-		return nil
+		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range targets {
+		err := b.Ledger.Findings(ctx, job, t.ID, Devices, func(f ledger.Finding) error {
+			if !teaches(f) {
+				return nil
+			}
+			o, err := b.openObject(ctx, job, f)
+			for id := range f.Requests {
+				add(id, t, o.learned())
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func teaches(f ledger.Finding) bool { return !f.Rejected && (len(f.Grounds) == 0 || f.Approved != "") }
 
-// remember gives the sealed subject of a request that stays open, with the install ids of the person's devices added.
-// What this job found is destroyed at its end, and a deleted device is in no later export: without its id the next job
-// would not recognise a notification that was sent to it.
+// learned is what a person's devices in one target say of the person.
+type learned struct {
+	Installs []string `json:"installs,omitempty"`
+	UserIDs  []string `json:"user_ids,omitempty"`
+}
+
+func (o object) learned() learned {
+	l := learned{Installs: []string{o.ID}}
+	if o.UserID != "" {
+		l.UserIDs = []string{o.UserID}
+	}
+	return l
+}
+
+func (b Base) openLearned(ctx context.Context, r ledger.Request) (map[string]learned, error) {
+	out := map[string]learned{}
+	if r.Learned == nil {
+		return out, nil
+	}
+	plain, err := b.Seal.Open(ctx, "learned/"+r.ID, r.Learned)
+	if err == nil && json.Unmarshal(plain, &out) != nil {
+		err = fault.New(fault.SealBroken, "what was learned for a request does not decode")
+	}
+	return out, err
+}
+
+// remember seals what a request that stays open has learned from devices, by target. What this job found is destroyed
+// at its end, and a deleted device is in no later export: without its ids the next job would not recognise a
+// notification that was sent to it, or place an order that failed.
 func (b Base) remember(ctx context.Context, job ledger.Job, r ledger.Request, found map[[2]string][]*ledger.Finding) ([]byte, error) {
-	plain, err := b.Seal.Open(ctx, "request/"+r.ID, r.Subject)
+	all, err := b.openLearned(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	s, err := subject.Decode(plain)
-	if err != nil {
-		return nil, err
-	}
-	before := len(s.Identifiers)
 	for _, t := range job.Search {
+		l := all[t]
 		for _, f := range found[[2]string{t, Devices}] {
 			if !teaches(*f) {
 				continue
@@ -77,13 +113,29 @@ func (b Base) remember(ctx context.Context, job ledger.Job, r ledger.Request, fo
 			if err != nil {
 				return nil, err
 			}
-			if id, err := subject.New(subject.InstallID, "", o.ID, ""); err == nil { // others are not searched for
-				s.Add(id)
-			}
+			l.Installs = append(l.Installs, o.learned().Installs...)
+			l.UserIDs = append(l.UserIDs, o.learned().UserIDs...)
+		}
+		l.Installs, l.UserIDs = sorted(l.Installs), sorted(l.UserIDs)
+		if len(l.Installs) > 0 {
+			all[t] = l
 		}
 	}
-	if len(s.Identifiers) == before {
-		return r.Subject, nil
+	if len(all) == 0 {
+		return nil, nil
 	}
-	return b.Seal.Seal(ctx, "request/"+r.ID, s.Encode())
+	plain, err := json.Marshal(all)
+	if err != nil {
+		return nil, err
+	}
+	return b.Seal.Seal(ctx, "learned/"+r.ID, plain)
+}
+
+// sorted gives each value once.
+func sorted(values []string) []string {
+	set := map[string]bool{}
+	for _, v := range values {
+		set[v] = true
+	}
+	return slices.Sorted(maps.Keys(set))
 }

@@ -42,6 +42,9 @@ func Decide(ctx context.Context, b Base, jobID, plan, by string, approved bool) 
 		token = j.Token
 		// The token stays until the next review: whoever dies before the execution goes on says the same again.
 		for _, a := range j.Approvals {
+			if a.Plan == plan && a.Approved != approved {
+				return fault.New(fault.WrongPlan, "job %s: this plan was decided before, the other way", jobID)
+			}
 			if a.Plan == plan {
 				return nil
 			}

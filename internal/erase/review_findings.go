@@ -168,17 +168,15 @@ func (b Base) noteLanes(ctx context.Context, in ReviewFindingsIn) (map[[2]string
 // noteOrders makes a finding of each user id that a provider without search is told to delete. Ids learned from devices
 // that may be the person's come along where their target allows it.
 func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
-	people, err := b.people(ctx, job.ID)
+	var teachers []config.Target
+	for _, id := range job.Search {
+		if t, ok := b.Config.Target(id); ok && t.LearnUserID {
+			teachers = append(teachers, t)
+		}
+	}
+	people, err := b.people(ctx, job.ID, teachers...)
 	if err != nil {
 		return err
-	}
-	for _, id := range job.Search {
-		t, ok := b.Config.Target(id)
-		if ok && t.LearnUserID {
-			if err := b.learn(ctx, job.ID, t, people); err != nil {
-				return err
-			}
-		}
 	}
 	for _, id := range job.Order {
 		t, ok := b.Config.Target(id)
@@ -356,6 +354,8 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 		out.Decision = AskApproval
 	default:
 		out.Decision = Forget
+	}
+	if out.Decision != Clean {
 		for _, f := range open {
 			if !waiting[f] && !f.Rejected {
 				f.Cleared = pass

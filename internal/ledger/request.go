@@ -45,6 +45,7 @@ type Request struct {
 	Due        time.Time `json:"due"`
 	Person     string    `json:"person"`             // keyed digest of the whole subject
 	Subject    []byte    `json:"subject,omitempty"`  // sealed; destroyed with a final status
+	Learned    []byte    `json:"learned,omitempty"`  // sealed: what devices that are deleted said; destroyed with it
 	Keys       []string  `json:"keys,omitempty"`     // keyed digests of its identifiers, while it is open
 	Job        string    `json:"job,omitempty"`      // the job that has claimed it
 	LastJob    string    `json:"last_job,omitempty"` // the job that closed it last
@@ -221,7 +222,7 @@ func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closi
 		member := Change{Key: memberKey(job, r.ID), Data: encode(Member{Status: r.Status}), If: 1}
 		var expires time.Time
 		if r.Status.Final() {
-			r.Subject, r.Keys = nil, nil
+			r.Subject, r.Learned, r.Keys = nil, nil, nil
 			expires = r.Closed.Add(Retention)
 		}
 		changes := []Change{member, {Key: requestKey(r.ID), Data: encode(r), If: version, Expires: expires}}
@@ -259,7 +260,7 @@ func (l *Ledger) Abandon(ctx context.Context, id string, at time.Time) error {
 	for _, k := range r.Keys {
 		changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
 	}
-	r.Status, r.Closed, r.Subject, r.Keys = Abandoned, at, nil, nil
+	r.Status, r.Closed, r.Subject, r.Learned, r.Keys = Abandoned, at, nil, nil, nil
 	kept, err := l.store.Get(ctx, Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"})
 	if err != nil {
 		return err

@@ -22,13 +22,15 @@ type Run struct {
 	Requests []string   // of the people it was given, in their order, or of everybody a sweep took
 	Joined   int        // how many of them had asked before and are still open
 	Plan     erase.Plan // of a preview
+	Stuck    error      // interrupted jobs that could not be taken up; the others went on
 	Mode     config.Mode
 }
 
 // Preview finds what would be deleted for people, and leaves no request behind.
 func (h *House) Preview(ctx context.Context, people []subject.Subject) (Run, error) {
 	run := Run{Mode: config.Preview}
-	if _, err := h.recover(ctx, true); err != nil {
+	var err error
+	if _, run.Stuck, err = h.takeUp(ctx, true); err != nil {
 		return run, err
 	}
 	filing, err := erase.File(ctx, h.Base, "cli", true, people)
@@ -62,7 +64,7 @@ func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config
 		return run, err
 	}
 	run.Requests, run.Joined = filing.Requests, filing.Joined
-	if run.Jobs, err = h.recover(ctx, false); err != nil {
+	if run.Jobs, run.Stuck, err = h.takeUp(ctx, false); err != nil {
 		return run, err
 	}
 	sweep := len(people) == 0
@@ -215,44 +217,49 @@ func (h *House) executions(ctx context.Context) (names []string, err error) {
 	return names, err
 }
 
-// recover takes up what an earlier run left: executions that were killed, subjects of previews that never ran, and
-// requests whose time for another try is over. It answers the jobs that it ran. A preview deletes nothing, so it takes
-// up previews only.
-func (h *House) recover(ctx context.Context, previewsOnly bool) ([]string, error) {
-	l := h.Base.Ledger
+// takeUp runs the executions that an earlier process left unfinished, and tells which. A preview deletes nothing, so it
+// takes up previews only. An execution that cannot go on does not stop the others: it is in stuck.
+func (h *House) takeUp(ctx context.Context, previewsOnly bool) (ran []string, stuck, err error) {
 	names, err := h.executions(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var ran []string
 	for _, name := range names {
-		job, err := l.Job(ctx, name)
+		job, err := h.Base.Ledger.Job(ctx, name)
 		preview := err == nil && job.Mode == string(config.Preview)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-			return ran, err
+			return ran, stuck, err
 		}
 		if previewsOnly && !preview {
 			continue
 		}
 		result, err := h.work(ctx, name, func() (asl.Result, error) { return h.runner.Resume(ctx, name) })
-		if err != nil {
-			return ran, err
-		}
-		if !preview && result.Status != asl.Waiting {
+		switch {
+		case ctx.Err() != nil:
+			return ran, stuck, ctx.Err()
+		case err != nil:
+			stuck = errors.Join(stuck, fmt.Errorf("job %s could not be taken up: %w", name, err))
+		case !preview && result.Status != asl.Waiting:
 			ran = append(ran, name)
 		}
 	}
+	return ran, stuck, h.tidy(ctx)
+}
+
+// tidy destroys the subjects of previews that never ran, and gives up requests whose time for another try is over.
+func (h *House) tidy(ctx context.Context) error {
+	l := h.Base.Ledger
 	var orphans, old []ledger.Request
-	err = l.Previews(ctx, func(id string) error {
+	err := l.Previews(ctx, func(id string) error {
 		r, err := l.Request(ctx, id)
 		orphans = append(orphans, r)
 		return err
 	})
 	if err != nil {
-		return ran, err
+		return err
 	}
 	if err := l.Destroy(ctx, orphans...); err != nil {
-		return ran, err
+		return err
 	}
 	err = l.OpenRequests(ctx, func(id string) error {
 		r, err := l.Request(ctx, id)
@@ -262,14 +269,14 @@ func (h *House) recover(ctx context.Context, previewsOnly bool) ([]string, error
 		return err
 	})
 	if err != nil {
-		return ran, err
+		return err
 	}
 	for _, r := range old {
 		if err := l.Abandon(ctx, r.ID, h.Base.Now()); err != nil {
-			return ran, err
+			return err
 		}
 	}
-	return ran, nil
+	return nil
 }
 
 // observe keeps a preview's plan before its job is destroyed, and passes the machine's progress on.
