@@ -26,8 +26,8 @@ func approveCommand(io IO) *cobra.Command {
 		Long: `Approve the plan that waits in a job, and run the job on. The hash is the one that the plan was shown with: what
 changed since then needs a new approval.`,
 		Example: `  lethe show JOB                                          # the plan that waits, with its hash
-  lethe approve JOB --plan HASH --config lethe.yaml
-  lethe approve JOB --plan HASH --config lethe.yaml --reject`,
+  lethe approve JOB --plan HASH --config config.yaml
+  lethe approve JOB --plan HASH --config config.yaml --reject`,
 		Args: one("job"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ctx, job := cmd.Context(), args[0]

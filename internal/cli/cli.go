@@ -103,8 +103,8 @@ them, shows what it would delete, deletes it, searches again until nothing is le
 Exit codes: 0 done, 1 other error, 2 bad usage, configuration or people file, 3 somebody is not wholly erased,
 4 something waits for approval.`,
 		Example: `  lethe demo
-  lethe preview --config lethe.yaml --email ann@example.com
-  lethe erase --config lethe.yaml --from people.csv`,
+  lethe preview --config config.yaml --email ann@example.com
+  lethe erase --config config.yaml --from people.csv`,
 		Version:                    local.Version,
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,

@@ -124,7 +124,7 @@ func (s *story) settle() error {
 	if err != nil {
 		return err
 	}
-	if s.house, err = local.Open(s.data, true, local.Options{Now: s.io.Now, Report: s.bars.report}); err != nil {
+	if s.house, err = local.Open(s.data, true, local.Options{Now: s.io.Now, Report: s.bars.report, Observe: s.bars.observe}); err != nil {
 		return err
 	}
 	if err := s.house.Configure(cfg); err != nil {
@@ -272,7 +272,7 @@ func (s *story) outcomes(ctx context.Context, requests []string) error {
 		}
 		t.AppendRow(table.Row{names()[n], plainStatus(r.Status), "", summary})
 		for _, o := range outcomes {
-			t.AppendRow(table.Row{indent + o.Target, o.Area, o.Deleted + o.Already, strings.ReplaceAll(string(o.Word), "_", " ")})
+			t.AppendRow(table.Row{indent + o.Target, o.Area, deleted(o), strings.ReplaceAll(string(o.Word), "_", " ")})
 		}
 	}
 	t.SetColumnConfigs([]table.ColumnConfig{rightAligned(3)})

@@ -106,7 +106,7 @@ func (c common) configuration(io IO) (config.Config, error) {
 
 // open opens the data directory with a configuration.
 func (c common) open(io IO, cfg config.Config, create bool, p *progress) (*local.House, error) {
-	h, err := local.Open(c.data, create, local.Options{Now: io.Now, Report: p.report})
+	h, err := local.Open(c.data, create, local.Options{Now: io.Now, Report: p.report, Observe: p.observe})
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +142,8 @@ func previewCommand(io IO) *cobra.Command {
 		Short: "Find what would be deleted; delete nothing and keep no request",
 		Long: `Find what would be deleted, and show it with the reasons. Nothing is deleted, and no request is kept.
 All flags of one call are one person; a people file has one person a row.`,
-		Example: `  lethe preview --config lethe.yaml --email ann@example.com --user-id 4711
-  lethe preview --config lethe.yaml --from people.csv --json`,
+		Example: `  lethe preview --config config.yaml --email ann@example.com --user-id 4711
+  lethe preview --config config.yaml --from people.csv --json`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.configuration(io)
@@ -191,9 +191,9 @@ func eraseCommand(io IO) *cobra.Command {
 		Long: `Erase people: search, show, delete, and search again until nothing is left. In mode approve the plan is shown first,
 and whatever the mode, so is what may be somebody else's or is more than the limits. Without anybody named, everybody
 whose request is still open is taken up again. All flags of one call are one person; a people file has one person a row.`,
-		Example: `  lethe erase --config lethe.yaml --email ann@example.com --phone '+49 171 3920042'
-  lethe erase --config lethe.yaml --from people.csv --json
-  lethe erase --config lethe.yaml                             # everybody whose request is open`,
+		Example: `  lethe erase --config config.yaml --email ann@example.com --phone '+49 171 3920042'
+  lethe erase --config config.yaml --from people.csv --json
+  lethe erase --config config.yaml                             # everybody whose request is open`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()
@@ -232,7 +232,11 @@ whose request is still open is taken up again. All flags of one call are one per
 			if run.Joined > 0 {
 				note(io, c.json, "%s asked before; the open request goes on", count(run.Joined, "person"))
 			}
-			return finish(ctx, io, c, h, p, run, byPlace(run.Requests))
+			who := byID(io) // a place means nothing where nobody was named
+			if run.Named {
+				who = byPlace(run.Requests)
+			}
+			return finish(ctx, io, c, h, p, run, who)
 		},
 	}
 	c.add(cmd)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
 	"github.com/lethe-dsr/lethe/internal/seal"
+	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // reading opens a data directory for a command that only looks.
@@ -40,6 +42,7 @@ type listed struct {
 	Closed     time.Time        `json:"closed,omitzero"`
 	Job        string           `json:"job,omitempty"`
 	Person     string           `json:"person"`
+	Place      int              `json:"place,omitempty"` // of the person among those that were named
 	Outcomes   []ledger.Outcome `json:"outcomes,omitempty"`
 }
 
@@ -48,78 +51,133 @@ func list(r ledger.Request) listed {
 	if job == "" {
 		job = r.LastJob
 	}
-	return listed{r.ID, r.Status, r.Channel, r.Regulation, r.Received, r.Due, r.Closed, job, r.Person, nil}
+	return listed{r.ID, r.Status, r.Channel, r.Regulation, r.Received, r.Due, r.Closed, job, r.Person, 0, nil}
 }
 
 func requestsCommand(io IO) *cobra.Command {
 	var c common
+	var w whom
 	var open bool
 	cmd := &cobra.Command{
 		Use:   "requests",
-		Short: "List requests, the most urgent first",
+		Short: "List requests, the most urgent first, or those of people",
+		Long: `List requests, the most urgent first.
+
+With people named, list their requests: an open one by its identifiers, an ended one, whose identifiers are destroyed,
+by the keyed digest of exactly the identifiers that were given then.`,
 		Example: `  lethe requests
-  lethe requests --open --json`,
+  lethe requests --open --json
+  lethe requests --from people.csv --config config.yaml   # whose request is whose`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.reading(io, func(h *local.House) error {
-				var all []listed
-				err := h.Base.Ledger.Requests(cmd.Context(), func(id string) error {
-					r, err := h.Base.Ledger.Request(cmd.Context(), id)
-					if err == nil && !(open && r.Status.Final()) {
-						all = append(all, list(r))
-					}
-					if errors.Is(err, ledger.ErrNotFound) { // its time of keeping is over
-						return nil
-					}
-					return err
-				})
+			ctx := cmd.Context()
+			region := ""
+			if c.config != "" { // for phone numbers without a country code
+				cfg, err := c.configuration(io)
 				if err != nil {
 					return err
 				}
-				slices.SortFunc(all, func(a, b listed) int {
-					if a.Status.Final() != b.Status.Final() {
-						if a.Status.Final() {
-							return 1
-						}
-						return -1
-					}
-					if n := a.Due.Compare(b.Due); n != 0 {
-						return n
-					}
-					return strings.Compare(a.ID, b.ID)
-				})
-				if c.json {
-					if all == nil {
-						all = []listed{}
-					}
-					return printJSON(io, all)
+				region = cfg.PhoneRegion
+			}
+			named, err := w.read(io, region, true)
+			if err != nil {
+				return err
+			}
+			return c.reading(io, func(h *local.House) error {
+				all, err := allRequests(ctx, h, open)
+				if err != nil {
+					return err
 				}
-				if len(all) == 0 {
-					fmt.Fprintln(io.Out, "No requests.")
-					return nil
-				}
-				wide := io.Width == 0 || io.Width >= 95 // the request tells its job too
-				head := []any{"Request", "Status", "Received", "Due"}
-				if wide {
-					head = append(head, "Job")
-				}
-				t := newTable(io, head...)
-				for _, r := range all {
-					row := table.Row{r.ID, plainStatus(r.Status), day(r.Received), day(r.Due)}
-					if wide {
-						row = append(row, r.Job)
+				if len(named) > 0 {
+					if all, err = requestsOf(ctx, h, all, named); err != nil {
+						return err
 					}
-					t.AppendRow(row)
 				}
-				t.Render()
-				return nil
+				return showRequests(io, c, all, len(named) > 0)
 			})
 		},
 	}
 	c.addData(cmd)
+	w.add(cmd)
+	cmd.Flags().StringVar(&c.config, "config", "", "configuration `FILE`, for its phone_region")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print one JSON document")
 	cmd.Flags().BoolVar(&open, "open", false, "only those that have not ended for good")
 	return cmd
+}
+
+// allRequests lists what is in the ledger, the open ones first and of those the most urgent.
+func allRequests(ctx context.Context, h *local.House, open bool) ([]listed, error) {
+	all := []listed{}
+	err := h.Base.Ledger.Requests(ctx, func(id string) error {
+		r, err := h.Base.Ledger.Request(ctx, id)
+		if err == nil && !(open && r.Status.Final()) {
+			all = append(all, list(r))
+		}
+		if errors.Is(err, ledger.ErrNotFound) { // its time of keeping is over
+			return nil
+		}
+		return err
+	})
+	slices.SortFunc(all, func(a, b listed) int {
+		if a.Status.Final() != b.Status.Final() {
+			if a.Status.Final() {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Or(a.Due.Compare(b.Due), strings.Compare(a.ID, b.ID))
+	})
+	return all, err
+}
+
+// requestsOf keeps the requests of the people that were named, and numbers them by their place.
+func requestsOf(ctx context.Context, h *local.House, all []listed, named []subject.Subject) ([]listed, error) {
+	var out []listed
+	for n, s := range named {
+		joined, err := erase.OpenRequestOf(ctx, h.Base, s)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return nil, err
+		}
+		digest := h.Base.PersonDigest(s)
+		for _, r := range all {
+			if r.Person == digest || r.ID == joined.ID {
+				r.Place = n + 1
+				out = append(out, r)
+			}
+		}
+	}
+	return out, nil
+}
+
+func showRequests(io IO, c common, all []listed, named bool) error {
+	if c.json {
+		return printJSON(io, all)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(io.Out, "No requests.")
+		return nil
+	}
+	wide := io.Width == 0 || io.Width >= 95 // the request tells its job too
+	head := []any{"Request", "Status", "Received", "Due"}
+	if wide {
+		head = append(head, "Job")
+	}
+	if named {
+		head = append([]any{"Person"}, head...)
+	}
+	t := newTable(io, head...)
+	for _, r := range all {
+		row := table.Row{r.ID, plainStatus(r.Status), day(r.Received), day(r.Due)}
+		if wide {
+			row = append(row, r.Job)
+		}
+		if named {
+			row = append(table.Row{fmt.Sprintf("person %d", r.Place)}, row...)
+		}
+		t.AppendRow(row)
+	}
+	t.Render()
+	return nil
 }
 
 func day(t time.Time) string { return t.Format(time.DateOnly) }
@@ -316,17 +374,21 @@ func verifyCommand(io IO) *cobra.Command {
 					return usage(err)
 				}
 			} else if err := c.reading(io, func(h *local.House) error { trusted = h.Key.PublicSet(); return nil }); err != nil {
-				return fmt.Errorf("%w; or give the issuer's public key with --key FILE", err)
+				return fmt.Errorf("%w; or give the issuer's public key with --key FILE%s", err, keysBeside(args[0]))
 			}
 			cert, kid, err := checkCertificate(string(text), trusted)
+			if err != nil && c.json {
+				return errors.Join(exit{code: OtherError}, printJSON(io, map[string]any{"valid": false, "reason": err.Error()}))
+			}
 			if err != nil {
 				return fmt.Errorf("%s is NOT valid: %w", args[0], err)
 			}
 			if c.json {
 				return printJSON(io, struct {
+					Valid       bool              `json:"valid"`
 					Key         string            `json:"key"`
 					Certificate erase.Certificate `json:"certificate"`
-				}{kid, cert})
+				}{true, kid, cert})
 			}
 			showCertificate(io, cert, kid)
 			return nil
@@ -336,6 +398,16 @@ func verifyCommand(io IO) *cobra.Command {
 	cmd.Flags().StringVar(&keys, "key", "", "`FILE` with the issuer's public keys (JWKS); default: the key of the data directory")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print what the certificate says as JSON")
 	return cmd
+}
+
+// keysBeside points to the key that `lethe certificate --out` wrote beside a certificate. It is not taken by itself:
+// whoever forges a certificate can put a key beside it.
+func keysBeside(file string) string {
+	beside := strings.TrimSuffix(file, ".jws") + ".jwks.json"
+	if _, err := os.Stat(beside); err != nil {
+		return ""
+	}
+	return "; " + beside + " lies beside it, if you trust where the two come from"
 }
 
 // checkCertificate checks a certificate's signature, and reads it.

@@ -9,6 +9,7 @@ import (
 
 	bars "github.com/jedib0t/go-pretty/v6/progress"
 
+	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/erase"
 )
 
@@ -118,6 +119,29 @@ func (p *progress) report(e erase.Event) {
 		p.allMatched(e)
 	}
 	p.show(k, e)
+}
+
+// observe says that a state is tried again, or the long silence of a provider that does not answer would look like one
+// of Lethe's own.
+func (p *progress) observe(e asl.Event) {
+	if e.Kind != asl.Retried {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.json {
+		b, err := json.Marshal(map[string]any{"retry": e.State, "fault": e.Error, "seconds": e.Delay.Seconds()})
+		if err == nil {
+			fmt.Fprintf(p.io.Err, "%s\n", b)
+		}
+		return
+	}
+	text := fmt.Sprintf("%s: %s; trying again in %s", e.State, e.Error, e.Delay.Round(time.Second))
+	if p.bars != nil {
+		p.bars.Log("%s", text)
+		return
+	}
+	fmt.Fprintln(p.io.Err, text)
 }
 
 // allMatched ends the matching of a target's devices; e is what came after it.

@@ -19,6 +19,7 @@ type document struct {
 	Jobs     []string       `json:"jobs,omitempty"` // when the command also took up interrupted ones
 	Mode     config.Mode    `json:"mode,omitempty"` // none for a preview
 	Requests map[string]int `json:"requests"`
+	People   []string       `json:"people,omitempty"` // the request of each person that was named, in their order
 	Outcomes []outcome      `json:"outcomes,omitzero"`
 	Plan     *erase.Plan    `json:"plan,omitempty"`    // of the job, or of the one that waits
 	Waiting  []waitingJob   `json:"waiting,omitempty"` // when plans of several jobs wait
@@ -107,6 +108,9 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run,
 	}
 	if len(run.Jobs) > 1 {
 		doc.Jobs = run.Jobs
+	}
+	if run.Named {
+		doc.People = run.Requests
 	}
 	var requests []ledger.Request
 	var waiting []string // jobs

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -69,7 +70,7 @@ const indent = "  "
 // showPlan prints what would be deleted, for whom, and why it waits.
 func showPlan(io IO, p erase.Plan, who naming) {
 	for _, f := range p.Failed {
-		fmt.Fprintf(io.Out, "%s: %s could not be searched: %s\n  %s.\n", f.Target, f.Area, f.Fault, fault.Name(f.Fault).Meaning())
+		fmt.Fprintf(io.Out, "%s: %s could not be %s: %s\n  %s.\n", f.Target, f.Area, map[string]string{"search": "searched", "read": "read whole", "delete": "deleted"}[f.Doing], f.Fault, fault.Name(f.Fault).Meaning())
 	}
 	if len(p.Entries) == 0 {
 		fmt.Fprintln(io.Out, "Nothing was found.")
@@ -77,7 +78,7 @@ func showPlan(io IO, p erase.Plan, who naming) {
 	}
 	fmt.Fprintln(io.Out)
 	var rows [][3]string
-	heading := ""
+	heading, hidden := "", false
 	for n, e := range toBeJudged(p.Entries, who) {
 		if n == maxRows {
 			break
@@ -88,7 +89,7 @@ func showPlan(io IO, p erase.Plan, who naming) {
 		}
 		name := e.Name
 		if name == "" {
-			name = "#" + e.Digest
+			name, hidden = "#"+e.Digest, true
 		}
 		var whom []string
 		for _, id := range e.Requests {
@@ -112,7 +113,10 @@ func showPlan(io IO, p erase.Plan, who naming) {
 	if more := len(p.Entries) - maxRows; more > 0 {
 		fmt.Fprintf(io.Out, "… and %d more; --json lists all\n", more)
 	}
-	fmt.Fprintf(io.Out, "\nPlan %s\n", p.Hash)
+	if hidden {
+		fmt.Fprintln(io.Out, "\nA # stands for a name; --reveal shows it.")
+	}
+	fmt.Fprintf(io.Out, "\nPlan %s: %s\n", p.Hash, count(len(p.Entries), "object"))
 }
 
 // toBeJudged puts in each area first what waits, and then together what is the same person's.
@@ -211,7 +215,7 @@ func showOutcomes(io IO, outcomes []outcome, several bool, who naming) {
 		if o.Reason != "" {
 			word += ": " + o.Reason
 		}
-		t.AppendRow(table.Row{before + o.Target, o.Area, o.Found, o.Deleted + o.Already, word})
+		t.AppendRow(table.Row{before + o.Target, o.Area, found(o.Outcome), deleted(o.Outcome), word})
 	}
 	width := 60
 	if io.Width > 0 {
@@ -220,7 +224,7 @@ func showOutcomes(io IO, outcomes []outcome, several bool, who naming) {
 	t.SetColumnConfigs([]table.ColumnConfig{rightAligned(3), rightAligned(4), {Number: 5, WidthMax: width, WidthMaxEnforcer: text.WrapSoft}})
 	t.Render()
 	if more := total - maxRows; more > 0 {
-		fmt.Fprintf(io.Out, "… and %d more lines; `lethe show REQUEST` has each request's\n", more)
+		fmt.Fprintf(io.Out, "… and %d more lines; `lethe show REQUEST` has each request's, and `lethe requests --from FILE` tells whose it is\n", more)
 	}
 	explain(io, outcomes)
 	skipped := int64(0)
@@ -230,6 +234,24 @@ func showOutcomes(io IO, outcomes []outcome, several bool, who naming) {
 	if skipped > 0 {
 		fmt.Fprintf(io.Out, "%s of an export could not be read. Where the outcome is not failed, they hold no identifier of that person.\n", count(int(skipped), "line"))
 	}
+}
+
+// found and deleted leave blank what nobody can know: a provider that takes orders does not say what it had.
+func found(o ledger.Outcome) string {
+	if o.Area == erase.Profile {
+		return ""
+	}
+	return strconv.Itoa(o.Found)
+}
+
+func deleted(o ledger.Outcome) string {
+	if o.Area == erase.Profile {
+		if o.Ordered == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d ordered", o.Ordered)
+	}
+	return strconv.Itoa(o.Deleted + o.Already)
 }
 
 // explain says once what each fault in the table means, and what to do.

@@ -12,7 +12,8 @@ const (
 func (w *World) Config() []byte {
 	sas := func(a *app) string { return w.push.ContainerSAS(w.pushHost.url, a.Key(), "") }
 	android, ios := w.apps[0], w.apps[1]
-	return fmt.Appendf(nil, `# What Lethe erases people from. This one is for the demo: the providers are simulators on this machine.
+	return fmt.Appendf(nil, `# What Lethe erases people from. This one is for the demo: the providers are simulators on this machine, which end with
+# the demo. Read it, do not run it: later, somebody else may listen at these ports.
 
 controller: Acme Travel GmbH   # who answers for the erasure; printed on certificates
 regulation: gdpr               # sets the due dates

@@ -38,8 +38,8 @@ const saveDeletes = 25
 const saveTime = time.Second
 
 // forget deletes the cleared findings of an area, size of them to a call of del, and writes down what went. del answers
-// which ids were gone already. A finding that its provider refuses to delete (Refused) keeps that fault and does not
-// stop the others; any other fault ends the step.
+// which ids were gone already. A finding that its provider refuses to delete (Refused), or whose name cannot be
+// sent (BadInput), keeps that fault and does not stop the others; any other fault ends the step.
 func (b Base) forget(ctx context.Context, in On, area string, size int, del func(ctx context.Context, ids []string) (map[string]bool, error)) (Slice, error) {
 	more := timeLeft(ctx)
 	if err := b.closed(ctx, in, area, true); err != nil {
@@ -83,7 +83,7 @@ func (b Base) deleteTogether(ctx context.Context, in On, batch []ledger.Finding,
 	}
 	already, err := del(ctx, ids)
 	name := fault.NameOf(err)
-	if err != nil && name != fault.Refused {
+	if err != nil && name != fault.Refused && name != fault.BadInput {
 		return err
 	}
 	for n := range batch {

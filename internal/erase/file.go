@@ -34,7 +34,7 @@ func File(ctx context.Context, b Base, channel string, preview bool, people []su
 		for n, id := range s.Identifiers {
 			keys[n] = b.Seal.Digest("identifier", id.Key())
 		}
-		person := b.Seal.Digest("person", string(s.Encode()))
+		person := b.PersonDigest(s)
 		if id, ok := filed[person]; ok {
 			out.Requests = append(out.Requests, id)
 			continue
@@ -62,6 +62,21 @@ func File(ctx context.Context, b Base, channel string, preview bool, people []su
 		out.Requests = append(out.Requests, id)
 	}
 	return out, b.Ledger.File(ctx, fresh)
+}
+
+// PersonDigest is the keyed digest by which requests and certificates know a person: whoever has the identifiers and
+// the key can tell whose request it is, also after the identifiers were destroyed.
+func (b Base) PersonDigest(s subject.Subject) string {
+	return b.Seal.Digest("person", string(s.Canonical().Encode()))
+}
+
+// OpenRequestOf finds the open request that a person would join; ledger.ErrNotFound where there is none.
+func OpenRequestOf(ctx context.Context, b Base, s subject.Subject) (ledger.Request, error) {
+	keys := make([]string, len(s.Identifiers))
+	for n, id := range s.Identifiers {
+		keys[n] = b.Seal.Digest("identifier", id.Key())
+	}
+	return b.Ledger.OpenFor(ctx, keys)
 }
 
 // closedIn gives the requests that have ended in these jobs, by the digest of their person.

@@ -63,7 +63,7 @@ func judge(found []*ledger.Finding, lane ledger.Lane, trouble string) ledger.Out
 
 // judgeOrders says what became of a request at a provider that only takes orders.
 func judgeOrders(found []*ledger.Finding, lane ledger.Lane) ledger.Outcome {
-	o := ledger.Outcome{Found: len(found), Word: ledger.Accepted}
+	o := ledger.Outcome{Word: ledger.Accepted}
 	if len(found) == 0 {
 		o.Word, o.Reason = ledger.Nothing, NoIdentifier
 		return o
@@ -71,7 +71,7 @@ func judgeOrders(found []*ledger.Finding, lane ledger.Lane) ledger.Outcome {
 	for _, f := range found {
 		switch {
 		case !f.Deleted.IsZero():
-			o.Deleted++
+			o.Ordered++
 			if f.Token != "" && !slices.Contains(o.Tokens, f.Token) {
 				o.Tokens = append(o.Tokens, f.Token)
 			}
@@ -110,7 +110,7 @@ func statusOf(outcomes []ledger.Outcome) ledger.Status {
 			continue // nothing to order, nothing to search: no lane of this person
 		}
 		lanes++
-		done += o.Deleted + o.Already
+		done += o.Deleted + o.Already + o.Ordered
 		if o.Word == ledger.NotDone {
 			failed++
 		}

@@ -41,7 +41,7 @@ type Plan struct {
 	Hash     string         `json:"hash"`
 	Entries  []Entry        `json:"entries"`
 	Requests map[string]int `json:"-"`                // entries of each request of the job
-	Failed   []Result       `json:"failed,omitempty"` // lanes that could not be searched: the plan may lack something
+	Failed   []Failure      `json:"failed,omitempty"` // what did not go well so far: the plan may lack something
 }
 
 // Entry is one object that would be deleted, or one order that would be placed.
@@ -100,11 +100,36 @@ func LoadPlan(ctx context.Context, b Base, jobID string, reveal bool) (Plan, err
 	for id := range people {
 		p.Requests[id] += 0
 	}
+	if p.Failed, err = b.failures(ctx, jobID, lanes); err != nil {
+		return Plan{}, err
+	}
+	return p, nil
+}
+
+// Failure is what went wrong in an area so far.
+type Failure struct {
+	Target string `json:"target"`
+	Area   string `json:"area"`
+	Doing  string `json:"doing"` // search, read or delete
+	Fault  string `json:"fault"`
+}
+
+func (b Base) failures(ctx context.Context, job string, lanes map[[2]string]ledger.Lane) ([]Failure, error) {
+	var out []Failure
 	for _, l := range lanes {
 		if l.Find != "" {
-			p.Failed = append(p.Failed, Result{Target: l.Target, Area: l.Area, Fault: l.Find})
+			out = append(out, Failure{l.Target, l.Area, "search", l.Find})
+		}
+		if l.Forget != "" {
+			out = append(out, Failure{l.Target, l.Area, "delete", l.Forget})
 		}
 	}
-	slices.SortFunc(p.Failed, func(a, b Result) int { return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Area, b.Area)) })
-	return p, nil
+	troubles, err := b.Ledger.Troubles(ctx, job)
+	for k, name := range troubles {
+		out = append(out, Failure{k[0], k[1], "read", name})
+	}
+	slices.SortFunc(out, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Area, b.Area), cmp.Compare(a.Doing, b.Doing))
+	})
+	return slices.Compact(out), err
 }

@@ -118,7 +118,7 @@ func (n Name) Meaning() string {
 	case ContainerNotOurs:
 		return "too much lies in the container that no export wrote; give Lethe a container of its own"
 	case ContainerRefused:
-		return "the container's SAS is wrong or expired, or lacks one of read, write, delete, list"
+		return "there is no such container, or its SAS is wrong, expired or lacks one of read, write, delete, list"
 	case UnreadableLine:
 		return "an unreadable line of the device export holds an identifier of this person; look for the device at the provider"
 	case StillThere:
@@ -127,7 +127,9 @@ func (n Name) Meaning() string {
 		return "the configuration lacks a target that the job works on; put it back and run again"
 	case SealBroken:
 		return "something sealed does not open; the ledger is damaged"
-	case BadInput, WrongPlan, Internal:
+	case BadInput:
+		return "an id or name that cannot be sent to the provider, such as one of dots only; delete the object there by hand"
+	case WrongPlan, Internal:
 		return "unexpected; nothing was lost, run again"
 	}
 	return "a step was cut short; run again"

@@ -189,6 +189,7 @@ type Outcome struct {
 	Reason   string    `json:"reason,omitempty"` // fault name, or the ground why something is kept
 	Found    int       `json:"found"`
 	Deleted  int       `json:"deleted"`
+	Ordered  int       `json:"ordered,omitempty"`        // orders that the provider took; it does not say whether it knew the id
 	Already  int       `json:"already_absent,omitempty"` // gone when its delete arrived
 	Kept     int       `json:"kept,omitempty"`
 	Tokens   []string  `json:"tokens,omitempty"` // the provider's own transaction tokens

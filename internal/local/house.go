@@ -74,6 +74,11 @@ func Open(dir string, create bool, o Options) (*House, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the data directory %s cannot be made: %w", dir, err)
 	}
+	if at, err := os.Stat(dir); err != nil {
+		return nil, err
+	} else if at.Mode().Perm()&0o002 != 0 {
+		return nil, fmt.Errorf("everybody on this machine may write into %s; run chmod 700 %s", dir, dir)
+	}
 	key, err := seal.OpenKey(keyFile, rand.Reader)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ type Run struct {
 	Job      string     // the job that this command ran last
 	Jobs     []string   // all jobs it ran or took up, oldest first
 	Requests []string   // of the people it was given, in their order, or of everybody a sweep took
+	Named    bool       // it was given people, whose places are the requests'
 	Joined   int        // how many of them had asked before and are still open
 	Plan     erase.Plan // of a preview
 	Stuck    error      // interrupted jobs that could not be taken up; the others went on
@@ -37,7 +38,7 @@ func (h *House) Preview(ctx context.Context, people []subject.Subject) (Run, err
 	if err != nil {
 		return run, err
 	}
-	run.Requests = filing.Requests
+	run.Requests, run.Named = filing.Requests, true
 	result, err := h.start(ctx, &run, erase.Input{Mode: config.Preview}, filing.Requests)
 	if err != nil {
 		return run, err
@@ -63,7 +64,7 @@ func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config
 	if err != nil {
 		return run, err
 	}
-	run.Requests, run.Joined = filing.Requests, filing.Joined
+	run.Requests, run.Joined, run.Named = filing.Requests, filing.Joined, len(people) > 0
 	if run.Jobs, run.Stuck, err = h.takeUp(ctx, false); err != nil {
 		return run, err
 	}

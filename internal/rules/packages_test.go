@@ -21,7 +21,7 @@ func may() map[string][]string {
 	with := func(more ...string) []string { return append(base, more...) }
 	return map[string][]string{
 		"cmd/lethe":                        {"internal/cli"},
-		"internal/cli":                     with("internal/local", "internal/config", "internal/demo", "internal/erase", "internal/ledger", "internal/people", "internal/seal", "internal/subject"),
+		"internal/cli":                     with("internal/local", "internal/asl", "internal/config", "internal/demo", "internal/erase", "internal/ledger", "internal/people", "internal/seal", "internal/subject"),
 		"internal/demo":                    with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
 		"internal/local":                   with("internal/appcenter", "internal/asl", "internal/batch", "internal/config", "internal/erase", "internal/ledger", "internal/ledger/boltstore", "internal/provider", "internal/seal", "internal/step", "internal/subject", "statemachine"),
 		"internal/erase":                   with("internal/appcenter", "internal/batch", "internal/config", "internal/ledger", "internal/match", "internal/subject"),
