@@ -25,6 +25,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/provider"
 )
 
+// apiRoot begins every path of the API, behind the base's own path.
+const apiRoot = "/v0.1/"
+
 // Options of a Client.
 type Options struct {
 	Base      *url.URL          // scheme, host and an optional path before /v0.1
@@ -52,7 +55,7 @@ func New(o Options) *Client {
 			Transport: o.Transport,
 			RetryWait: o.RetryWait,
 		}),
-		root: "/v0.1/apps/" + url.PathEscape(o.Owner) + "/" + url.PathEscape(o.App),
+		root: apiRoot + "apps/" + url.PathEscape(o.Owner) + "/" + url.PathEscape(o.App),
 	}
 }
 

@@ -102,6 +102,44 @@ func TestAudiencesHaveTheirFields(t *testing.T) {
 	}
 }
 
+func TestAudiencesThatAListShowsWithoutDefinitionAreReadOneByOne(t *testing.T) {
+	t.Parallel()
+	full, app := serve(t, world()), world()
+	app.Behaviour = appcentertest.Behaviour{BareAudiences: true, AudiencePage: 2}
+	s := serve(t, app)
+	if got, want := all(t.Context(), t, s.Client.Audiences), all(t.Context(), t, full.Client.Audiences); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want what a list with definitions gives, %+v", got, want)
+	}
+	if one, none := len(s.Calls(appcentertest.GetAudience)), len(full.Calls(appcentertest.GetAudience)); one != 3 || none != 0 {
+		t.Errorf("%d calls for 3 audiences without definition, %d for those with one", one, none)
+	}
+	s.Fail(appcentertest.Fault{Op: appcentertest.GetAudience, Object: "gold", Status: 404}) // gone since it was listed
+	if got := all(t.Context(), t, s.Client.Audiences); len(got) != 2 || got[0].Name != "a/b c%41?#ü" {
+		t.Errorf("got %+v, want all but the one that is gone", got)
+	}
+}
+
+func TestOnlyAudiencesWithoutDefinitionAreReadAgain(t *testing.T) {
+	t.Parallel()
+	s := serve(t, world())
+	s.Fail(
+		appcentertest.Fault{Op: appcentertest.ListAudiences, Body: `{"values":[{"name":"a","definition":""},{"name":"gold","description":"old","definition":null},
+			{"name":"france","description":"kept"},{"name":"b","definition":"x eq 'y'"}]}`},
+		appcentertest.Fault{Op: appcentertest.GetAudience, Object: "france", Body: `{"definition":""}`},
+	)
+	got, _, err := s.Client.Audiences(t.Context(), "")
+	want := []appcenter.Audience{
+		{Name: "a"}, {Name: "gold", Description: "gold plan", Definition: "plan eq 'gold'"},
+		{Name: "france", Description: "kept"}, {Name: "b", Definition: "x eq 'y'"},
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	if got := len(s.Calls(appcentertest.GetAudience)); got != 2 {
+		t.Errorf("%d audiences were read, want the 2 without definition", got)
+	}
+}
+
 func TestANotificationHasEverythingThatMayNameAPerson(t *testing.T) {
 	t.Parallel()
 	s := serve(t, world())

@@ -39,6 +39,7 @@ func list[T any](ctx context.Context, c *Client, doing, path string, query url.V
 	if err != nil {
 		return nil, "", err
 	}
+	underPrefix(u, base)
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return nil, "", malformed(doing, "a next link that is no URL")
@@ -49,4 +50,14 @@ func list[T any](ctx context.Context, c *Client, doing, path string, query url.V
 		return nil, "", malformed(doing, "a next link to the same page, which has no end")
 	}
 	return *p.Values, u.RequestURI(), nil
+}
+
+// underPrefix puts base's path in front of a link into the API that lacks it: a server behind a proxy writes links
+// without the prefix that the proxy takes off.
+func underPrefix(u, base *url.URL) {
+	prefix := strings.TrimSuffix(base.EscapedPath(), "/")
+	path := u.EscapedPath()
+	if strings.HasPrefix(path, apiRoot) && !strings.HasPrefix(path, prefix+apiRoot) {
+		u.Path, u.RawPath = strings.TrimSuffix(base.Path, "/")+u.Path, prefix+path
+	}
 }

@@ -38,6 +38,8 @@ type Client struct {
 func New(o Options) *Client {
 	header := http.Header{}
 	header.Set("X-Authorization", o.RESTKey)
+	// Batch's page sends it with both forms, the one without a body too.
+	header.Set("Content-Type", "application/json")
 	return &Client{
 		call: provider.New(provider.Options{
 			Base: o.Base, Header: header, Pace: o.Pace, Transport: o.Transport, RetryWait: o.RetryWait,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -478,4 +479,21 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	p.h.ServeHTTP(rec, in)
 	return rec.Result(), nil
+}
+
+// Batch's own example of the single delete has a Content-Type too, although there is no body.
+func TestBothFormsAreSentAsThePageShowsThem(t *testing.T) {
+	t.Parallel()
+	for _, ids := range [][]string{{"ann"}, {"ann", "bob"}} {
+		c := client(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-Authorization") != rest || (len(body) > 0) != (len(ids) > 1) || err != nil {
+				t.Errorf("%d ids: header %v, body %q, %v", len(ids), r.Header, body, err)
+			}
+			fmt.Fprint(w, `{"token":"t"}`)
+		}))
+		if _, err := c.Delete(t.Context(), ids); err != nil {
+			t.Error(err)
+		}
+	}
 }

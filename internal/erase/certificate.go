@@ -95,7 +95,7 @@ func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Ou
 			c.Scope = append(c.Scope, CertifiedTarget{Target: o.Target, App: app})
 			last++
 		}
-		if told := o.Provider + " (" + o.Target + ")"; o.Deleted+o.Ordered > 0 && !slices.Contains(c.Recipients, told) {
+		if told := o.Provider + " (" + o.Target + ")"; o.Deleted+o.Ordered+o.Earlier > 0 && !slices.Contains(c.Recipients, told) {
 			c.Recipients = append(c.Recipients, told)
 		}
 		c.Scope[last].Areas = append(c.Scope[last].Areas, o)

@@ -87,6 +87,13 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 			for n, r := range chunk {
 				r.Closed = b.Now()
 				outcomes := b.outcomes(job, r.ID, byRequest[r.ID], lanes, troubles)
+				if r.LastJob != "" {
+					former, err := b.Ledger.Outcomes(ctx, r.ID)
+					if err != nil {
+						return CloseJobOut{}, err
+					}
+					carry(outcomes, former)
+				}
 				r.Status = statusOf(outcomes)
 				if !r.Status.Final() {
 					if r.Learned, err = b.remember(ctx, job, r, byRequest[r.ID]); err != nil {
@@ -136,9 +143,9 @@ func (b Base) closePreview(ctx context.Context, in CloseJobIn, open []ledger.Req
 	for _, r := range open {
 		if !r.Preview { // a request that was given to a preview by its id goes on as it was
 			if _, err := b.Ledger.ChangeRequest(ctx, r.ID, func(r *ledger.Request) error {
-				r.Job, r.Status, r.Attempts = "", ledger.Pending, r.Attempts-1
+				r.Job, r.Status, r.Attempts = "", r.Unclaimed(), r.Attempts-1
 				return nil
-			}); err != nil {
+			}); err != nil && !errors.Is(err, ledger.ErrFinal) {
 				return CloseJobOut{}, err
 			}
 			continue

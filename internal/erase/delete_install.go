@@ -83,7 +83,15 @@ func (b Base) deleteTogether(ctx context.Context, in On, batch []ledger.Finding,
 	}
 	already, err := del(ctx, ids)
 	name := fault.NameOf(err)
-	if err != nil && name != fault.Refused && name != fault.BadInput {
+	single := name == fault.Refused || name == fault.BadInput
+	switch {
+	case single && len(batch) > 1: // one that is refused must not keep the others
+		half := len(batch) / 2
+		if err := b.deleteTogether(ctx, in, batch[:half], del); err != nil {
+			return err
+		}
+		return b.deleteTogether(ctx, in, batch[half:], del)
+	case err != nil && !single:
 		return err
 	}
 	for n := range batch {

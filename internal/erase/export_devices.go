@@ -43,8 +43,8 @@ const (
 // ExportDevicesOut is ExportDevices' answer.
 type ExportDevicesOut struct {
 	Done        bool  `json:"done"`
-	WaitSeconds int   `json:"wait_seconds,omitempty"` // before looking again
-	Shards      []int `json:"shards,omitempty"`
+	WaitSeconds int   `json:"wait_seconds"` // before looking again
+	Shards      []int `json:"shards"`       // the machine reads it: never left out, also when there are none
 }
 
 // piece is a range of one blob; what is sealed in the ledger.
@@ -97,7 +97,11 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 			if err := b.removeExport(ctx, in.Target, container, *lease); err != nil {
 				return out, err
 			}
-			if e.Starts >= maxStarts && !(e.Retried && e.Starts == maxStarts) {
+			job, err := b.Ledger.Job(ctx, in.Job)
+			if err != nil {
+				return out, err
+			}
+			if most := maxStarts + job.Again; e.Starts >= most && !(e.Retried && e.Starts == most) {
 				name := fault.ExportFailed
 				if e.ID == "" { // because nobody knows whether the last ones were started
 					name = fault.Unavailable
@@ -139,18 +143,20 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 			}
 			b.Report(Event{Target: in.Target, Area: Devices, Doing: "exporting", Pass: in.Pass, End: true})
 			_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
-				e.Ready, e.Pieces, e.Ended = true, n, e.Ended+1
+				e.Ready, e.Pieces = true, n
+				e.End()
 			})
 			return ExportDevicesOut{Done: true, Shards: shards(n)}, err
 		case appcenter.ExportFailed:
 			if e.Retried {
-				if _, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.Ended++ }); err != nil {
+				if _, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) { e.End() }); err != nil {
 					return out, err
 				}
 				return out, fault.New(fault.ExportFailed, "%s: the provider reported the device export as failed, twice; try again later", in.Target)
 			}
 			_, err := b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
-				e.Retried, e.ID, e.Ended = true, "", e.Ended+1
+				e.End()
+				e.Retried, e.ID = true, ""
 			})
 			return ExportDevicesOut{WaitSeconds: 5}, err
 		}

@@ -2,8 +2,21 @@ package erase
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// Grounds on which a finding waits for a person, and why something is kept or out of scope.
+const (
+	SharedDevice   = "carries another person's e-mail or phone"
+	NamesOthers    = "names other people"
+	OverLimit      = "more than the limit for one person"
+	OverShare      = "more than the allowed share of all devices"
+	ThroughDevices = "found through devices that wait"
+	RejectedBy     = "rejected in review"
+	NotApproved    = "not approved"
+	NoIdentifier   = "no identifier for this provider"
 )
 
 // shareFrom is how many devices an export must have before the share of them counts: small apps would be stopped for
@@ -54,4 +67,26 @@ func (b Base) guard(all, open []*ledger.Finding, lanes map[[2]string]ledger.Lane
 		hold(f, OverShare, f.Area == Devices && max(lane.First, lane.Seen) >= shareFrom && float64(perTarget[f.Target]) > b.Config.Limits.Share*float64(exported))
 		slices.Sort(f.Grounds)
 	}
+	// Devices that wait because there are too many must not let through what was found by their ids.
+	tooMany := map[string]bool{}
+	for _, f := range open {
+		if f.Area == Devices && f.Approved == "" && (slices.Contains(f.Grounds, OverLimit) || slices.Contains(f.Grounds, OverShare)) {
+			for id := range f.Requests {
+				tooMany[id] = true
+			}
+		}
+	}
+	for _, f := range open {
+		through := false
+		for id, rules := range f.Requests {
+			through = through || f.Area != Devices && tooMany[id] && !slices.ContainsFunc(rules, byNamed)
+		}
+		hold(f, ThroughDevices, through)
+		slices.Sort(f.Grounds)
+	}
+}
+
+// byNamed tells whether a rule cannot come from an id that was learned from a device.
+func byNamed(rule string) bool {
+	return rule != LearnedOrder && !strings.HasPrefix(rule, "install id") && !strings.HasPrefix(rule, "user id")
 }

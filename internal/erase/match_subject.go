@@ -18,19 +18,6 @@ type MatchSubjectIn struct {
 	Shard int `json:"shard"`
 }
 
-// Grounds on which a finding waits for a person.
-const (
-	SharedDevice  = "carries another person's e-mail or phone"
-	NamesOthers   = "names other people"
-	OverLimit     = "more than the limit for one person"
-	OverShare     = "more than the allowed share of all devices"
-	ToBeApproved  = "approval is asked for everything"
-	RejectedBy    = "rejected in review"
-	NotApproved   = "not approved"
-	NoIdentifier  = "no identifier for this provider"
-	flushFindings = ledger.MaxChanges
-)
-
 // MatchSubject matches a slice of one shard of the export against all people of the job, and writes down the devices
 // that are theirs. Shard n of w reads the pieces n, n+w, n+2w and so on.
 func MatchSubject(b Base, at func(target string) (Container, error)) func(context.Context, MatchSubjectIn) (Slice, error) {
@@ -58,7 +45,7 @@ func MatchSubject(b Base, at func(target string) (Container, error)) func(contex
 			return Slice{Done: cur.Done}, err
 		}
 		m, done, err := matchers.take(in.Job+"/"+in.Target, func() (*match.Matcher, error) {
-			people, err := b.people(ctx, in.Job, t) // a device that registers again may have its install id only
+			people, err := b.people(ctx, in.Job) // nothing learned: a device that registers again may be somebody else's by then
 			return match.New(people, t.PhoneRegion), err
 		})
 		defer done()
@@ -114,7 +101,7 @@ func (b Base) matchPiece(ctx context.Context, in MatchSubjectIn, c Container, m 
 			return err
 		}
 		seen++
-		if found = append(found, f); len(found) >= flushFindings {
+		if found = append(found, f); len(found) >= ledger.MaxChanges {
 			return flush()
 		}
 		return nil

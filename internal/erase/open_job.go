@@ -2,6 +2,7 @@ package erase
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -112,7 +113,9 @@ func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]str
 		}
 	}
 	for _, id := range in.Input.Requests {
-		if _, err := b.Ledger.Request(ctx, id); err != nil {
+		if _, err := b.Ledger.Request(ctx, id); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return nil, err
+		} else if err != nil {
 			return nil, fault.New(fault.BadInput, "requests: one of them is not in the ledger")
 		}
 	}
@@ -132,8 +135,12 @@ func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]str
 	preview := mode == config.Preview
 	console := b
 	console.NewID = func() string { return in.Job }
-	if r, err := b.Ledger.Request(ctx, in.Job); err == nil {
+	r, err := b.Ledger.Request(ctx, in.Job)
+	if err == nil {
 		return append(ids, r.ID), nil
+	}
+	if !errors.Is(err, ledger.ErrNotFound) {
+		return nil, err
 	}
 	filing, err := File(ctx, console, "console", preview, []subject.Subject{s})
 	return append(ids, filing.Requests...), err

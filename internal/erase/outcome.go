@@ -50,6 +50,8 @@ func judge(found []*ledger.Finding, lane ledger.Lane, trouble string) ledger.Out
 		}
 	case trouble != "":
 		reason = trouble
+	case reason == "" && lane.Find != "":
+		reason = lane.Find // an earlier search saw nothing, and the last one, which knew more, failed
 	case reason == "" && lane.Left != "":
 		reason = lane.Left
 	}
@@ -68,6 +70,7 @@ func judgeOrders(found []*ledger.Finding, lane ledger.Lane) ledger.Outcome {
 		o.Word, o.Reason = ledger.Nothing, NoIdentifier
 		return o
 	}
+	var kept, closed, reason string
 	for _, f := range found {
 		switch {
 		case !f.Deleted.IsZero():
@@ -75,19 +78,23 @@ func judgeOrders(found []*ledger.Finding, lane ledger.Lane) ledger.Outcome {
 			if f.Token != "" && !slices.Contains(o.Tokens, f.Token) {
 				o.Tokens = append(o.Tokens, f.Token)
 			}
-		case f.Rejected, f.Held:
-			o.Kept++
-			if o.Word == ledger.Accepted {
-				o.Word, o.Reason = ledger.Kept, NotApproved
-				if f.Rejected {
-					o.Reason = RejectedBy
-				}
-			}
-		case fault.Name(lane.Forget) == fault.ProviderClosed:
-			o.Word, o.Reason = ledger.ProviderClosed, ""
+		case f.Rejected:
+			o.Kept, kept = o.Kept+1, RejectedBy
+		case f.Held:
+			o.Kept, kept = o.Kept+1, firstOf(kept, NotApproved)
+		case f.Fault == "" && fault.Name(lane.Forget) == fault.ProviderClosed:
+			closed = lane.Forget
 		default:
-			o.Word, o.Reason = ledger.NotDone, firstOf(f.Fault, lane.Forget, string(fault.Internal))
+			reason = firstOf(f.Fault, lane.Forget, string(fault.Internal))
 		}
+	}
+	switch { // the worst counts
+	case reason != "":
+		o.Word, o.Reason = ledger.NotDone, reason
+	case kept != "":
+		o.Word, o.Reason = ledger.Kept, kept
+	case closed != "":
+		o.Word = ledger.ProviderClosed
 	}
 	return o
 }
@@ -110,7 +117,7 @@ func statusOf(outcomes []ledger.Outcome) ledger.Status {
 			continue // nothing to order, nothing to search: no lane of this person
 		}
 		lanes++
-		done += o.Deleted + o.Already + o.Ordered
+		done += o.Deleted + o.Already + o.Ordered + o.Earlier
 		if o.Word == ledger.NotDone {
 			failed++
 		}
@@ -128,6 +135,8 @@ func statusOf(outcomes []ledger.Outcome) ledger.Status {
 		return ledger.Partial
 	case done > 0:
 		return ledger.Erased
+	case closed > 0:
+		return ledger.Partial // nothing was there where somebody looked
 	}
 	return ledger.NothingFound
 }
@@ -154,4 +163,29 @@ func (b Base) outcomes(job ledger.Job, id string, found map[[2]string][]*ledger.
 		add(judgeOrders(found[k], lanes[k]), t, Profile, config.Batch)
 	}
 	return out
+}
+
+// carry adds to a job's outcomes what earlier jobs of the same request did: the request's certificate is about all of
+// them.
+func carry(outcomes, former []ledger.Outcome) {
+	for n := range outcomes {
+		o := &outcomes[n]
+		for _, f := range former {
+			if f.Target != o.Target || f.Area != o.Area {
+				continue
+			}
+			o.Earlier = f.Earlier + f.Deleted + f.Already + f.Ordered
+			for _, t := range f.Tokens {
+				if !slices.Contains(o.Tokens, t) {
+					o.Tokens = append(o.Tokens, t)
+				}
+			}
+			if o.Earlier > 0 && o.Word == ledger.Nothing && o.Area != Profile {
+				o.Word = ledger.VerifiedAbsent // deleted then, and this job's search did not find it
+			}
+			if o.Earlier > 0 && o.Reason == NoIdentifier {
+				o.Word, o.Reason = ledger.Accepted, ""
+			}
+		}
+	}
 }

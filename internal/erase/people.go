@@ -14,8 +14,7 @@ import (
 )
 
 // people opens the subjects of a job's requests, and adds what the devices of one target say of them: install ids
-// always, user ids where the target allows it. A device that waits for review teaches nothing: it may be somebody
-// else's.
+// always, user ids where the target allows it.
 func (b Base) people(ctx context.Context, job string, targets ...config.Target) ([]match.Person, error) {
 	var out []match.Person
 	at := map[string]int{}
@@ -67,7 +66,11 @@ func (b Base) people(ctx context.Context, job string, targets ...config.Target) 
 	return out, nil
 }
 
-func teaches(f ledger.Finding) bool { return !f.Rejected && (len(f.Grounds) == 0 || f.Approved != "") }
+// teaches tells whether a device says something of its person. One that may be somebody else's does not, until a person
+// has approved it. What is found through devices that wait for another reason waits with them.
+func teaches(f ledger.Finding) bool {
+	return !f.Rejected && (!slices.Contains(f.Grounds, SharedDevice) || f.Approved != "")
+}
 
 // learned is what a person's devices in one target say of the person.
 type learned struct {
@@ -106,8 +109,8 @@ func (b Base) remember(ctx context.Context, job ledger.Job, r ledger.Request, fo
 	for _, t := range job.Search {
 		l := all[t]
 		for _, f := range found[[2]string{t, Devices}] {
-			if !teaches(*f) {
-				continue
+			if f.Rejected || len(f.Grounds) > 0 && f.Approved == "" {
+				continue // the next job may not have the device that makes it wait
 			}
 			o, err := b.openObject(ctx, job.ID, *f)
 			if err != nil {

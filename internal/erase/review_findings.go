@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -19,7 +20,8 @@ const (
 	ShowPreview Decision = "preview" // report, delete nothing
 	AskApproval Decision = "approve" // wait for a person
 	Forget      Decision = "forget"
-	Clean       Decision = "clean" // nothing more to do in this job
+	SearchAgain Decision = "search" // the approval took so long that the world may have changed
+	Clean       Decision = "clean"  // nothing more to do in this job
 )
 
 // ReviewFindingsIn is ReviewFindings' input.
@@ -86,6 +88,9 @@ type ReviewFindingsOut struct {
 func ReviewFindings(b Base) func(context.Context, ReviewFindingsIn) (ReviewFindingsOut, error) {
 	return func(ctx context.Context, in ReviewFindingsIn) (ReviewFindingsOut, error) {
 		job, err := b.Ledger.ChangeJob(ctx, in.Job, func(j *ledger.Job) error {
+			if j.Pass != in.Pass || j.Searched.IsZero() {
+				j.Searched = b.Now()
+			}
 			j.Pass, j.Plan, j.Token = in.Pass, "", "" // what waited was decided
 			return nil
 		})
@@ -165,6 +170,9 @@ func (b Base) noteLanes(ctx context.Context, in ReviewFindingsIn) (map[[2]string
 	return b.Ledger.Lanes(ctx, in.Job)
 }
 
+// LearnedOrder is the rule of an order that no identifier of the request asks for.
+const LearnedOrder = "ordered by a user id learned from a device"
+
 // noteOrders makes a finding of each user id that a provider without search is told to delete. Ids learned from devices
 // that may be the person's come along where their target allows it.
 func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
@@ -202,7 +210,7 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 				}
 				rule := "ordered by " + string(t.CustomID.Type)
 				if n >= len(p.Identifiers) {
-					rule = "ordered by a user id learned from a device"
+					rule = LearnedOrder
 				}
 				sealed, err := b.sealObject(ctx, job.ID, object{ID: userID})
 				if err != nil {
@@ -293,6 +301,11 @@ func (b Base) digests(ctx context.Context, job string) (map[string]string, error
 	return out, err
 }
 
+const (
+	fresh    = time.Hour // how old a search may be when its plan is approved
+	maxAgain = 4         // searches of one job because of that
+)
+
 // decide sorts what is to do into cleared, waiting and kept, writes it down, and says what comes next.
 func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []*ledger.Finding, people map[string]string) (ReviewFindingsOut, error) {
 	mode := config.Mode(job.Mode)
@@ -310,6 +323,17 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 		for _, a := range job.Approvals {
 			if a.Plan != out.Plan {
 				continue
+			}
+			if stale := a.Approved && a.At.Sub(job.Searched) > fresh; stale && job.Again >= maxAgain {
+				continue
+			} else if stale {
+				// What waited may be somebody else's by now: the same plan must come out of a new search.
+				_, err := b.Ledger.ChangeJob(ctx, job.ID, func(j *ledger.Job) error {
+					j.Again = max(j.Again, job.Again+1)
+					return nil
+				})
+				out.Decision, out.Plan = SearchAgain, ""
+				return out, err
 			}
 			for _, f := range held {
 				if a.Approved {
@@ -337,7 +361,8 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 			changed = append(changed, f)
 		}
 	}
-	last := pass > b.Config.Passes // this search was the last one: what it saw stays for the next job
+	rounds := b.Config.Passes + job.Again
+	last := pass > rounds // this search was the last one: what it saw stays for the next job
 	cleared := 0
 	for _, f := range open {
 		f.Held = waiting[f] && !last
@@ -349,7 +374,7 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 	switch {
 	case last || cleared == 0 && len(held) == 0:
 		out.Decision = Clean
-	case len(held) > 0 && (cleared == 0 || pass == b.Config.Passes):
+	case len(held) > 0 && (cleared == 0 || pass == rounds):
 		// With no round left after this one, everything that waits must be decided before it.
 		out.Decision = AskApproval
 	default:

@@ -54,7 +54,7 @@ func (l *Ledger) DropExecution(ctx context.Context, name string) error {
 		} else {
 			_, err = l.ChangeRequest(ctx, r.ID, func(r *Request) error {
 				if r.Job == name {
-					r.Job, r.Status = "", Pending
+					r.Job, r.Status = "", r.Unclaimed()
 				}
 				return nil
 			})

@@ -13,6 +13,7 @@ type Export struct {
 	ID      string    `json:"id,omitempty"` // the provider's export id; empty until it answered
 	Started time.Time `json:"started,omitzero"`
 	Starts  int       `json:"starts"`            // in this job, counted before the call: an unclear answer may have started one
+	Known   string    `json:"known,omitempty"`   // the id whose end was counted last
 	Ended   int       `json:"ended"`             // of these starts, those whose end was seen
 	Polls   int       `json:"polls"`             //
 	Retried bool      `json:"retried,omitempty"` // a Failed export was tried once more in this job
@@ -23,6 +24,13 @@ type Export struct {
 // Next is the export of another pass: what counts for the whole job stays.
 func (e Export) Next(pass int) Export {
 	return Export{Pass: pass, Starts: e.Starts, Ended: e.Ended, Retried: e.Retried}
+}
+
+// End counts that the end of the present export was seen, once for each.
+func (e *Export) End() {
+	if e.ID != "" && e.ID != e.Known {
+		e.Ended, e.Known = e.Ended+1, e.ID
+	}
 }
 
 func exportKey(job, target string) Key { return Key{"job/" + job, "export/" + target} }

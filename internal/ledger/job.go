@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,9 +13,11 @@ type Job struct {
 	Mode      string     `json:"mode"`
 	Opened    time.Time  `json:"opened"`
 	Closed    time.Time  `json:"closed,omitzero"`
-	Search    []string   `json:"search"` // targets that are searched
-	Order     []string   `json:"order"`  // targets that only take orders
-	Pass      int        `json:"pass"`   // of the last search that was reviewed
+	Search    []string   `json:"search"`            // targets that are searched
+	Order     []string   `json:"order"`             // targets that only take orders
+	Pass      int        `json:"pass"`              // of the last search that was reviewed
+	Searched  time.Time  `json:"searched,omitzero"` // when that search was reviewed first
+	Again     int        `json:"again,omitempty"`   // searches that were made because an approval took long
 	Plan      string     `json:"plan,omitempty"`
 	Token     string     `json:"token,omitempty"` // task token, while a plan waits
 	Approvals []Approval `json:"approvals,omitempty"`
@@ -83,7 +84,13 @@ func (l *Ledger) Invite(ctx context.Context, job string, requests []string) erro
 	for n, id := range requests {
 		all[n] = []Change{{Key: memberKey(job, id), Data: encode(Member{})}}
 	}
-	return l.groups(ctx, all, func(int) error { return nil }) // invited before
+	return l.groups(ctx, all, func(n int) ([]Change, error) {
+		there, err := l.store.Get(ctx, all[n][0].Key)
+		if err != nil || len(there) > 0 { // invited before
+			return nil, err
+		}
+		return all[n], nil
+	})
 }
 
 // Members calls do for a job's requests, in order of their ids.
@@ -96,64 +103,85 @@ func (l *Ledger) Members(ctx context.Context, job string, do func(request string
 // Claim gives requests to a job that they are invited to: each that has not ended and that no other job holds becomes
 // running. The places of the others are removed. It answers the ids that the job holds now.
 func (l *Ledger) Claim(ctx context.Context, job string, requests []string) ([]string, error) {
+	claim := func(r *Request) bool {
+		if r.Job != "" || r.Status.Final() || r.Status == Unverified {
+			return false
+		}
+		r.Job, r.Status, r.Attempts = job, Running, r.Attempts+1
+		return true
+	}
+	if err := l.changeRequests(ctx, requests, claim); err != nil {
+		return nil, err
+	}
 	var held []string
-	for from := 0; from < len(requests); from += MaxChanges {
-		chunk := requests[from:min(from+MaxChanges, len(requests))]
-		keys := make([]Key, len(chunk))
-		for n, id := range chunk {
-			keys[n] = requestKey(id)
+	mine := map[string]bool{}
+	err := l.eachRequest(ctx, requests, func(r Request, _ Item) error {
+		if r.Job == job {
+			held, mine[r.ID] = append(held, r.ID), true
 		}
-		items, err := l.store.Get(ctx, keys...)
-		if err != nil {
-			return nil, err
-		}
-		mine := map[string]bool{}
-		var all, removed [][]Change
-		var ids []string
-		for _, i := range items {
-			var r Request
-			if err := decode(i, &r); err != nil {
-				return nil, err
-			}
-			switch {
-			case r.Job == job:
-				mine[r.ID] = true
-			case r.Job == "" && !r.Status.Final() && r.Status != Unverified:
-				mine[r.ID] = true
-				r.Job, r.Status, r.Attempts = job, Running, r.Attempts+1
-				all = append(all, []Change{{Key: i.Key, Data: encode(r), If: i.Version}})
-				ids = append(ids, r.ID)
-			}
-		}
-		if err := l.groups(ctx, all, func(n int) error { mine[ids[n]] = false; return nil }); err != nil {
-			return nil, err
-		}
-		for _, id := range chunk {
-			if mine[id] {
-				held = append(held, id)
-			} else {
-				removed = append(removed, []Change{{Key: memberKey(job, id)}})
-			}
-		}
-		if err := l.groups(ctx, removed, func(int) error { return nil }); err != nil { // unconditional: nobody was faster
-			return nil, err
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var removed [][]Change
+	for _, id := range requests {
+		if !mine[id] {
+			removed = append(removed, []Change{{Key: memberKey(job, id)}})
 		}
 	}
-	return held, nil
+	return held, l.groups(ctx, removed, func(n int) ([]Change, error) { return removed[n], nil })
 }
 
 // MarkRequests gives the open requests that a job holds another status.
 func (l *Ledger) MarkRequests(ctx context.Context, job string, s Status) error {
 	var ids []string
 	err := l.RequestsOf(ctx, job, func(r Request) error {
-		if r.Status != s && !r.Status.Final() {
-			ids = append(ids, r.ID)
-		}
+		ids = append(ids, r.ID)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	return l.changeRequests(ctx, ids, func(r *Request) bool {
+		if r.Job != job || r.Status == s || r.Status.Final() {
+			return false
+		}
+		r.Status = s
+		return true
+	})
+}
+
+// changeRequests lets change work on many requests; it tells whether there is anything to write.
+func (l *Ledger) changeRequests(ctx context.Context, ids []string, change func(*Request) bool) error {
+	for from := 0; from < len(ids); from += MaxChanges {
+		var all [][]Change
+		var keys []Key
+		err := l.eachRequest(ctx, ids[from:min(from+MaxChanges, len(ids))], func(r Request, i Item) error {
+			if change(&r) {
+				all, keys = append(all, []Change{{Key: i.Key, Data: encode(r), If: i.Version}}), append(keys, i.Key)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		err = l.groups(ctx, all, func(n int) ([]Change, error) {
+			r, version, err := read[Request](ctx, l, keys[n])
+			if err != nil || !change(&r) {
+				return nil, err
+			}
+			return []Change{{Key: keys[n], Data: encode(r), If: version}}, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachRequest reads requests, many at a time, and calls do for those that exist.
+func (l *Ledger) eachRequest(ctx context.Context, ids []string, do func(Request, Item) error) error {
 	for from := 0; from < len(ids); from += MaxChanges {
 		chunk := ids[from:min(from+MaxChanges, len(ids))]
 		keys := make([]Key, len(chunk))
@@ -164,33 +192,14 @@ func (l *Ledger) MarkRequests(ctx context.Context, job string, s Status) error {
 		if err != nil {
 			return err
 		}
-		var all [][]Change
-		var marked []string
 		for _, i := range items {
 			var r Request
 			if err := decode(i, &r); err != nil {
 				return err
 			}
-			if r.Job == job && !r.Status.Final() {
-				r.Status = s
-				all = append(all, []Change{{Key: i.Key, Data: encode(r), If: i.Version}})
-				marked = append(marked, r.ID)
+			if err := do(r, i); err != nil {
+				return err
 			}
-		}
-		err = l.groups(ctx, all, func(n int) error {
-			_, err := l.ChangeRequest(ctx, marked[n], func(r *Request) error {
-				if r.Job == job {
-					r.Status = s
-				}
-				return nil
-			})
-			if errors.Is(err, ErrFinal) {
-				err = nil
-			}
-			return err
-		})
-		if err != nil {
-			return err
 		}
 	}
 	return nil

@@ -114,8 +114,9 @@ func (l *Ledger) clear(ctx context.Context, partition, prefix string) error {
 }
 
 // groups writes several small groups of changes, each group whole or not at all, many groups to a Write. When a Write
-// meets a conflict, its groups are tried one by one, and conflict is told which ones another writer was faster on.
-func (l *Ledger) groups(ctx context.Context, all [][]Change, conflict func(n int) error) error {
+// meets a conflict, its groups are tried one by one. A group that another writer was faster on is made anew by again,
+// from what is there then: no changes mean that nothing is left to do.
+func (l *Ledger) groups(ctx context.Context, all [][]Change, again func(n int) ([]Change, error)) error {
 	write := func(from, to int) error {
 		var changes []Change
 		for _, g := range all[from:to] {
@@ -126,11 +127,7 @@ func (l *Ledger) groups(ctx context.Context, all [][]Change, conflict func(n int
 			return err
 		}
 		for n := from; n < to; n++ {
-			err := l.store.Write(ctx, all[n]...)
-			if errors.Is(err, ErrConflict) {
-				err = conflict(n)
-			}
-			if err != nil {
+			if err := l.one(ctx, all[n], func() ([]Change, error) { return again(n) }); err != nil {
 				return err
 			}
 		}
@@ -154,6 +151,24 @@ func (l *Ledger) groups(ctx context.Context, all [][]Change, conflict func(n int
 		return nil
 	}
 	return write(from, len(all))
+}
+
+// one writes one group. A conflict does not say that somebody else did it: DynamoDB also answers so when another
+// transaction has an item in hand.
+func (l *Ledger) one(ctx context.Context, changes []Change, again func() ([]Change, error)) error {
+	for range tries {
+		if len(changes) == 0 {
+			return nil
+		}
+		err := l.store.Write(ctx, changes...)
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		if changes, err = again(); err != nil {
+			return err
+		}
+	}
+	return fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on one record; run the step again", tries)
 }
 
 // Retention is how long requests, outcomes and certificates are kept after a request closed. 11 CCR 7101 asks for 24

@@ -54,6 +54,14 @@ type Request struct {
 	Preview    bool      `json:"preview,omitempty"`
 }
 
+// Unclaimed is the status of a request that a job gives back without having worked on it.
+func (r Request) Unclaimed() Status {
+	if r.LastJob != "" {
+		return Partial
+	}
+	return Pending
+}
+
 func requestKey(id string) Key { return Key{"request/" + id, "request"} }
 
 func (r Request) listKey() Key {
@@ -83,8 +91,14 @@ func (l *Ledger) File(ctx context.Context, requests []Request) error {
 	for n, r := range requests {
 		all[n] = r.filing()
 	}
-	return l.groups(ctx, all, func(n int) error {
-		return fmt.Errorf("ledger: request %s is filed already", requests[n].ID)
+	return l.groups(ctx, all, func(n int) ([]Change, error) {
+		switch _, err := l.Request(ctx, requests[n].ID); {
+		case errors.Is(err, ErrNotFound):
+			return all[n], nil
+		case err != nil:
+			return nil, err
+		}
+		return nil, fmt.Errorf("ledger: request %s is filed already", requests[n].ID)
 	})
 }
 
@@ -97,7 +111,7 @@ func (l *Ledger) OpenFor(ctx context.Context, keys []string) (Request, error) {
 	}
 	err := each(ctx, l, "identifier/"+keys[0], "", func(id string, _ int64, _ struct{}) error {
 		r, err := l.Request(ctx, id)
-		if err != nil || found != nil || r.Status.Final() {
+		if err != nil || found != nil || r.Status.Final() || r.Status == Unverified {
 			return err
 		}
 		for _, k := range keys {
@@ -164,7 +178,7 @@ func (l *Ledger) Destroy(ctx context.Context, requests ...Request) error {
 	for n, r := range requests {
 		all[n] = []Change{{Key: requestKey(r.ID)}, {Key: r.listKey()}}
 	}
-	return l.groups(ctx, all, func(int) error { return nil }) // unconditional, so nobody was faster
+	return l.groups(ctx, all, func(n int) ([]Change, error) { return all[n], nil })
 }
 
 // Word says what became of a request in one target and area.
@@ -192,9 +206,10 @@ type Outcome struct {
 	Ordered  int       `json:"ordered,omitempty"`        // orders that the provider took; it does not say whether it knew the id
 	Already  int       `json:"already_absent,omitempty"` // gone when its delete arrived
 	Kept     int       `json:"kept,omitempty"`
-	Tokens   []string  `json:"tokens,omitempty"` // the provider's own transaction tokens
-	Searched int       `json:"searches"`         // whole searches of the area in the last job
-	Seen     int64     `json:"seen,omitempty"`   // objects looked at by the last search
+	Earlier  int       `json:"earlier,omitempty"` // deleted, gone or ordered by earlier jobs of the request
+	Tokens   []string  `json:"tokens,omitempty"`  // the provider's own transaction tokens
+	Searched int       `json:"searches"`          // whole searches of the area in the last job
+	Seen     int64     `json:"seen,omitempty"`    // objects looked at by the last search
 	Skipped  int64     `json:"unreadable,omitempty"`
 	At       time.Time `json:"at"`
 }
@@ -207,48 +222,63 @@ type Closing struct {
 }
 
 // CloseRequests writes the end of requests in their job: status, outcomes and certificate; with a final status the
-// sealed subject and the index entries go. Requests that another writer ended first are left as they are.
+// sealed subject and the index entries go. Requests that have ended already, or that another job holds, are left as they
+// are.
 func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closing) error {
-	all := make([][]Change, 0, len(closings))
-	for _, c := range closings {
-		old, version, err := read[Request](ctx, l, requestKey(c.Request.ID))
-		if err != nil {
+	all := make([][]Change, len(closings))
+	for n, c := range closings {
+		var err error
+		if all[n], err = l.closing(ctx, job, c); err != nil {
 			return err
 		}
-		if old.Status.Final() || old.Job != job {
-			continue
-		}
-		r, keys := c.Request, old.Keys
-		r.Job, r.LastJob = "", job
-		member := Change{Key: memberKey(job, r.ID), Data: encode(Member{Status: r.Status}), If: 1}
-		var expires time.Time
-		if r.Status.Final() {
-			r.Subject, r.Learned, r.Keys = nil, nil, nil
-			expires = r.Closed.Add(Retention)
-		}
-		changes := []Change{member, {Key: requestKey(r.ID), Data: encode(r), If: version, Expires: expires}}
-		former, err := l.store.Query(ctx, "request/"+r.ID, "", "", page)
-		if err != nil {
-			return err
-		}
-		versions := map[string]int64{}
-		for _, i := range former {
-			versions[i.Sort] = i.Version
-		}
-		put := func(sort string, data []byte) {
-			changes = append(changes, Change{Key: Key{"request/" + r.ID, sort}, Data: data, If: versions[sort], Expires: expires})
-		}
-		put("outcomes", encode(c.Outcomes))
-		put("certificate", encode(c.Certificate))
-		if r.Status.Final() {
-			changes = append(changes, Change{Key: r.openKey()})
-			for _, k := range keys {
-				changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
+	}
+	return l.groups(ctx, all, func(n int) ([]Change, error) { return l.closing(ctx, job, closings[n]) })
+}
+
+// closing is the group of changes that ends one request in its job; none when there is nothing to end.
+func (l *Ledger) closing(ctx context.Context, job string, c Closing) ([]Change, error) {
+	id := c.Request.ID
+	outcomesKey, certificateKey := Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"}
+	items, err := l.store.Get(ctx, requestKey(id), memberKey(job, id), outcomesKey, certificateKey)
+	if err != nil {
+		return nil, err
+	}
+	versions := map[Key]int64{}
+	var old Request
+	for _, i := range items {
+		versions[i.Key] = i.Version
+		if i.Key == requestKey(id) {
+			if err := decode(i, &old); err != nil {
+				return nil, err
 			}
 		}
-		all = append(all, changes)
 	}
-	return l.groups(ctx, all, func(int) error { return nil })
+	if old.ID == "" || old.Status.Final() || old.Job != job {
+		return nil, nil
+	}
+	r := c.Request
+	r.Job, r.LastJob = "", job
+	var expires time.Time
+	changes := []Change{{Key: memberKey(job, id), Data: encode(Member{Status: r.Status}), If: versions[memberKey(job, id)]}}
+	if r.Status.Final() {
+		r.Subject, r.Learned, r.Keys = nil, nil, nil
+		expires = r.Closed.Add(Retention)
+		changes = append(changes, old.unindex()...)
+	}
+	return append(changes,
+		Change{Key: requestKey(id), Data: encode(r), If: versions[requestKey(id)], Expires: expires},
+		Change{Key: outcomesKey, Data: encode(c.Outcomes), If: versions[outcomesKey], Expires: expires},
+		Change{Key: certificateKey, Data: encode(c.Certificate), If: versions[certificateKey], Expires: expires},
+	), nil
+}
+
+// unindex removes the entries by which an open request is found.
+func (r Request) unindex() []Change {
+	changes := []Change{{Key: r.openKey()}}
+	for _, k := range r.Keys {
+		changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
+	}
+	return changes
 }
 
 // Abandon ends an open request that no job holds: its sealed subject and index entries go.
@@ -257,10 +287,7 @@ func (l *Ledger) Abandon(ctx context.Context, id string, at time.Time) error {
 	if err != nil || r.Status.Final() || r.Job != "" {
 		return err
 	}
-	changes := []Change{{Key: r.openKey()}}
-	for _, k := range r.Keys {
-		changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
-	}
+	changes := r.unindex()
 	r.Status, r.Closed, r.Subject, r.Learned, r.Keys = Abandoned, at, nil, nil, nil
 	kept, err := l.store.Get(ctx, Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"})
 	if err != nil {

@@ -53,7 +53,9 @@ type House struct {
 	paces map[string]*provider.Pace
 	opts  Options
 
-	runner  *asl.Runner
+	runner   *asl.Runner
+	closeJob func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
+
 	mu      sync.Mutex
 	running map[string]bool // jobs that this process works on now
 	plans   map[string]erase.Plan
@@ -126,6 +128,7 @@ func (h *House) Close() error {
 // pace makes a target's limit of calls, with those that an earlier process made less than a minute ago.
 func (h *House) pace(t config.Target) (*provider.Pace, error) {
 	p := provider.NewPace(t.RequestsPerMinute)
+	p.OnWait(func() { h.opts.Report(erase.Event{Target: t.ID, Doing: "waiting", Total: int64(t.RequestsPerMinute)}) })
 	c, err := h.Base.Ledger.Calls(context.Background(), t.ID)
 	if rest := c.Until.Sub(h.Base.Now()); rest > 0 {
 		p.Hold(c.Count, min(rest, provider.Window))
@@ -197,6 +200,7 @@ func (h *House) steps(c config.Config) ([]step.Step, error) {
 	app := func(target string) (*appcenter.Client, error) { return at(apps, target) }
 	container := func(target string) (erase.Container, error) { return at(containers, target) }
 	b := h.Base
+	h.closeJob = erase.CloseJob(b, h.Key, Version)
 	return []step.Step{
 		step.New("OpenJob", erase.OpenJob(b)),
 		step.New("ExportDevices", erase.ExportDevices(b, func(target string) (erase.Exporter, erase.Container, error) {
@@ -217,7 +221,7 @@ func (h *House) steps(c config.Config) ([]step.Step, error) {
 		step.New("DeleteAudiences", erase.DeleteAudiences(b, func(t string) (erase.AudienceDeleter, error) { return app(t) })),
 		step.New("DeleteNotifications", erase.DeleteNotifications(b, func(t string) (erase.NotificationDeleter, error) { return app(t) })),
 		step.New("BatchDelete", erase.BatchDelete(b, func(t string) (erase.ProfileDeleter, error) { return at(profiles, t) })),
-		step.New("CloseJob", erase.CloseJob(b, h.Key, Version)),
+		step.New("CloseJob", h.closeJob),
 	}, nil
 }
 

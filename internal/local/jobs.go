@@ -185,10 +185,10 @@ func (h *House) work(ctx context.Context, job string, on func() (asl.Result, err
 		return result, err
 	}
 	if result.Status == asl.Succeeded || result.Status == asl.Failed {
-		if err := h.Base.Ledger.DropExecution(ctx, job); err != nil {
-			return result, err
-		}
 		if err := h.endJob(ctx, job); err != nil {
+			return result, err // the execution stays, and the next run closes its job
+		}
+		if err := h.Base.Ledger.DropExecution(ctx, job); err != nil {
 			return result, err
 		}
 		// Destroyed identifiers leave sealed bytes in the file's free pages; a new file has none.
@@ -197,16 +197,21 @@ func (h *House) work(ctx context.Context, job string, on func() (asl.Result, err
 	return result, nil
 }
 
-// endJob destroys what a job found when its execution ended without doing so, by the machine's own timeout for one.
+// endJob closes the job of an execution that ended without doing so: its closing failed, or a timeout or an error of the
+// machine itself came before it. What was deleted must not be lost with what the job found.
 func (h *House) endJob(ctx context.Context, id string) error {
 	job, err := h.Base.Ledger.Job(ctx, id)
 	if errors.Is(err, ledger.ErrNotFound) || err == nil && !job.Closed.IsZero() {
 		return nil
 	}
-	if err != nil {
-		return err
+	for err == nil {
+		var out erase.CloseJobOut
+		out, err = h.closeJob(ctx, erase.CloseJobIn{Job: id, Pass: job.Pass, Final: true})
+		if out.Done {
+			return err
+		}
 	}
-	return h.Base.Ledger.EndJob(ctx, id, h.Base.Now())
+	return err
 }
 
 // executions lists the executions that are running, waiting or interrupted, oldest first.

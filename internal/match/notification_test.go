@@ -17,6 +17,9 @@ func TestNotification(t *testing.T) {
 		want   []Rule
 		others bool
 	}{
+		{"after an elision", Notification{Body: "Message d'ann@x.com"}, []Rule{EmailInText}, true},
+		{"the end of another's address", Notification{Body: "Dear o’ann@x.com,"}, []Rule{EmailInText}, true},
+		{"in quotes", Notification{Body: "mail 'ann@x.com' now"}, []Rule{EmailInText}, false},
 		{"nobody", Notification{Name: "n", Title: "t", Body: "b", Data: data("x", json.Number("1"), true, nil)}, nil, false},
 		{"short value as a whole", Notification{Data: data("1234")}, []Rule{UserIDInData}, false},
 		{"short value as a number", Notification{Data: data(json.Number("1234.0"))}, []Rule{UserIDInData}, false},

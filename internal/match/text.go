@@ -200,8 +200,9 @@ func (m *Matcher) emails(lower string, hit func(from, to int)) (others bool) {
 		at += next
 		own := false
 		for end := at + 1; end <= len(lower) && end-at <= maxAddress; {
-			if m.tokens.domains[lower[at+1:end]] && addressEnds(lower, end) && m.addressesBefore(lower, at, end, hit) {
-				own = true
+			if m.tokens.domains[lower[at+1:end]] && addressEnds(lower, end) {
+				found, doubtful := m.addressesBefore(lower, at, end, hit)
+				own, others = own || found, others || doubtful
 			}
 			r, n := utf8.DecodeRuneInString(lower[end:])
 			if n == 0 || r == '@' || unicode.IsSpace(r) || unicode.IsControl(r) {
@@ -215,22 +216,34 @@ func (m *Matcher) emails(lower string, hit func(from, to int)) (others bool) {
 	}
 }
 
-// addressesBefore looks for addresses whose local part ends before the @ at at and whose domain ends at end.
-func (m *Matcher) addressesBefore(lower string, at, end int, hit func(from, to int)) (own bool) {
+// addressesBefore looks for addresses whose local part ends before the @ at at and whose domain ends at end. doubtful
+// tells that the longest one follows an apostrophe in a word: d'ann@x.com may be Ann's in French, and o'neil@x.com is
+// not Neil's.
+func (m *Matcher) addressesBefore(lower string, at, end int, hit func(from, to int)) (own, doubtful bool) {
 	for from := at; end-from <= maxAddress; {
 		r, n := utf8.DecodeLastRuneInString(lower[:from])
 		if from < at && (n == 0 || !isLocal(r)) {
 			if _, ok := m.people.email[lower[from:end]]; ok {
 				hit(from, end)
-				own = true
+				own, doubtful = true, inWord(lower[:from])
 			}
 		}
 		if n == 0 || unicode.IsSpace(r) || unicode.IsControl(r) {
-			return own
+			return own, doubtful
 		}
 		from -= n
 	}
-	return own
+	return own, doubtful
+}
+
+// inWord tells whether a text ends with an apostrophe that follows a letter or digit.
+func inWord(text string) bool {
+	r, n := utf8.DecodeLastRuneInString(text)
+	if r != '\'' && r != '’' {
+		return false
+	}
+	r, _ = utf8.DecodeLastRuneInString(text[:len(text)-n])
+	return isWord(r)
 }
 
 // isLocal tells whether a character before an address would belong to it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -96,4 +97,68 @@ func TestHeldPlacesComeBack(t *testing.T) {
 		}
 		NewPace(0).Hold(7, time.Second)
 	})
+}
+
+func TestAWaitIsToldWhenItBegins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pace := NewPace(2)
+		start := time.Now()
+		var told []time.Duration
+		pace.OnWait(func() {
+			told = append(told, time.Since(start))
+			if got := pace.Busy(); got != 2 { // no lock is held
+				t.Errorf("%d places are busy, want both", got)
+			}
+		})
+		for n := range 3 { // the third one waits
+			ended, err := pace.Take(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := len(told); got != n/2 {
+				t.Errorf("%d calls after %s: told %d times", n+1, time.Since(start), got)
+			}
+			ended()
+			time.Sleep(time.Second)
+		}
+		if want := []time.Duration{2 * time.Second}; !slices.Equal(told, want) {
+			t.Errorf("told at %v, want %v", told, want)
+		}
+		if waited := time.Since(start); waited != Window+time.Second {
+			t.Errorf("the third call ended after %s", waited)
+		}
+		pace.OnWait(nil)
+		for range 2 {
+			if _, err := pace.Take(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(told) != 1 {
+			t.Errorf("told %d times, want no more than once", len(told))
+		}
+	})
+}
+
+func TestWhoeverDoesNotWaitIsNotTold(t *testing.T) {
+	t.Parallel()
+	for _, pace := range []*Pace{nil, NewPace(0), NewPace(1)} {
+		pace.OnWait(func() { t.Error("told of a wait") })
+		if _, err := pace.Take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := pace.Take(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the context's end", err)
+		}
+	}
+}
+
+func TestNoPaceIsNeverBusy(t *testing.T) {
+	t.Parallel()
+	var none *Pace
+	if got := none.Busy() + NewPace(0).Busy(); got != 0 {
+		t.Errorf("%d places are busy, want none", got)
+	}
 }

@@ -21,19 +21,42 @@ func (s *Server) listAudiences(q *request) answer {
 		if u.Disabled && !all {
 			continue
 		}
-		state := "Ready"
-		if u.Disabled {
-			state = "Disabled"
+		value := u.summary()
+		if a.Behaviour.BareAudiences {
+			delete(value, "definition")
+			delete(value, "description")
 		}
-		values = append(values, map[string]any{
-			"name": u.Name, "description": u.Description, "definition": u.Definition, "state": state, "estimated_count": 1,
-		})
+		values = append(values, value)
 	}
 	size := a.Behaviour.AudiencePage
 	if size <= 0 {
 		size = len(values)
 	}
 	return a.page(q, values, page*size, size, "page", strconv.Itoa(page+1))
+}
+
+// summary is an audience as lists have it.
+func (u Audience) summary() map[string]any {
+	state := "Ready"
+	if u.Disabled {
+		state = "Disabled"
+	}
+	return map[string]any{
+		"name": u.Name, "description": u.Description, "definition": u.Definition, "state": state, "estimated_count": 1,
+	}
+}
+
+func (s *Server) getAudience(q *request) answer {
+	for _, u := range q.app.Audiences {
+		if u.Name != q.object {
+			continue
+		}
+		out := u.summary()
+		out["enabled"], out["custom_properties"] = !u.Disabled, map[string]string{}
+		out["estimated_total_count"], out["timestamp"] = 1, "2020-03-04T05:06:07Z"
+		return jsonAnswer(http.StatusOK, out)
+	}
+	return q.app.err(http.StatusNotFound, "Audience does not exist.")
 }
 
 func (s *Server) listNotifications(q *request) answer {

@@ -215,6 +215,9 @@ func (s *Server) operation(q *request, area, kind string, rest []string) (handle
 	case "GET analytics/audiences 0":
 		q.op = ListAudiences
 		return s.listAudiences, false, []string{"include_disabled", "page"}
+	case "GET analytics/audiences 1":
+		q.op = GetAudience
+		return s.getAudience, false, nil
 	case "DELETE analytics/audiences 1":
 		q.op = DeleteAudience
 		return s.deleteAudience, false, nil

@@ -97,6 +97,10 @@ func TestCallsThatBreakTheContractAreRefused(t *testing.T) {
 		{"GET", api + "/push/notifications?%24top=x", "", nil, 400},
 		{"DELETE", api + "/push/devices/id-1", "{}", nil, 400},
 		{"DELETE", api + "/push/devices/id-2", "", nil, 404},
+		{"GET", api + "/analytics/audiences/none", "", nil, 404},
+		{"GET", api + "/analytics/audiences/gold", "{}", nil, 400},
+		{"GET", api + "/analytics/audiences/gold?include_disabled=true", "", nil, 400},
+		{"GET", api + "/analytics/audiences/gold", "", map[string]string{"X-API-Token": "wrong"}, 401},
 		{"DELETE", api + "/analytics/audiences/none", "", nil, 404},
 		{"DELETE", api + "/push/notifications", "", nil, 400},
 		{"DELETE", api + "/push/notifications", `["n-1"]`, nil, 400},
@@ -145,6 +149,9 @@ func TestAnswersFitAppCentersOwnContract(t *testing.T) {
 		want               int
 	}{
 		{"GET", api + "/analytics/audiences?include_disabled=true", "", 200},
+		{"GET", api + "/analytics/audiences/gold", "", 200},
+		{"GET", api + "/analytics/audiences/old", "", 200},
+		{"GET", api + "/analytics/audiences/none", "", 404},
 		{"GET", api + "/push/notifications?include_archived=true&%24top=1", "", 200},
 		{"GET", api + "/push/notifications/n-1", "", 200},
 		{"GET", api + "/push/notifications/n-2", "", 200},
@@ -231,6 +238,21 @@ func TestTheServerLiesOnDemand(t *testing.T) {
 	}
 	if _, body := call(t, base, "DELETE", api+"/push/devices/id-1", "", nil); !strings.Contains(body, `"code":404`) {
 		t.Errorf("got %s, want a number as the code", body)
+	}
+}
+
+func TestBareListsShowNoDefinitions(t *testing.T) {
+	t.Parallel()
+	s := sim.New(world())
+	base := serve(t, contracttest.Check(t, sim.OpenAPI(), s))
+	for _, bare := range []bool{false, true} {
+		s.Change(key, func(a *sim.App) { a.Behaviour.BareAudiences = bare })
+		if _, list := call(t, base, "GET", api+"/analytics/audiences", "", nil); strings.Contains(list, `"definition"`) == bare || !strings.Contains(list, `"gold"`) {
+			t.Errorf("bare %v: the list is %s", bare, list)
+		}
+		if _, one := call(t, base, "GET", api+"/analytics/audiences/gold", "", nil); !strings.Contains(one, `"definition":"plan eq 'gold'"`) {
+			t.Errorf("bare %v: got %s", bare, one)
+		}
 	}
 }
 

@@ -92,7 +92,8 @@ type ExportStyle struct {
 	Polls          int      // how often the status is InProgress; 0: the files are there when the export is started
 }
 
-// LinkForm is what a list's nextLink looks like when there is another page.
+// LinkForm is what a list's nextLink looks like when there is another page. Behind http.StripPrefix a Server does not
+// know the prefix, and its links lack it.
 type LinkForm int
 
 // The forms.
@@ -117,7 +118,8 @@ const (
 
 // Behaviour is how an app's answers differ from the plainest ones, and where they lie.
 type Behaviour struct {
-	AudiencePage      int // audiences on a page; 0 for all
+	AudiencePage      int  // audiences on a page; 0 for all
+	BareAudiences     bool // lists of audiences leave out definitions and descriptions
 	NextLink          LinkForm
 	End               EndForm
 	NumericCodes      bool // error codes as numbers
@@ -147,6 +149,7 @@ const (
 	ExportStatus        Op = "ExportStatus"        // Push_ExportDevicesStatus
 	DeleteInstall       Op = "DeleteInstall"       // Push_DeleteInstallId
 	ListAudiences       Op = "ListAudiences"       // Analytics_ListAudiences
+	GetAudience         Op = "GetAudience"         // Analytics_GetAudience
 	DeleteAudience      Op = "DeleteAudience"      // Analytics_DeleteAudience
 	ListNotifications   Op = "ListNotifications"   // Push_List
 	GetNotification     Op = "GetNotification"     // Push_Get

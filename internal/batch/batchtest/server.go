@@ -190,9 +190,14 @@ func (s *Server) read(r *http.Request, body []byte) (app string, ids []string, b
 	bulk = len(parts) == 5
 	var unreadable *refusal
 	if bulk {
-		ids, unreadable = readBulk(r, body)
+		ids, unreadable = readBulk(body)
 	} else {
 		ids, unreadable = readSingle(parts[5], body)
+	}
+	// The page's examples of both forms have it.
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if (err != nil || kind != "application/json") && (unreadable == nil || unreadable.code != 20) {
+		unreadable = refuse(32, "Content-Type is not application/json")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,10 +231,7 @@ func readSingle(segment string, body []byte) ([]string, *refusal) {
 	return []string{id}, nil
 }
 
-func readBulk(r *http.Request, body []byte) ([]string, *refusal) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, refuse(32, "Content-Type is not application/json")
-	}
+func readBulk(body []byte) ([]string, *refusal) {
 	if len(body) == 0 {
 		return nil, refuse(30, "the payload is missing")
 	}

@@ -110,6 +110,8 @@ func TestEverythingElseIsRefusedAndChangesNothing(t *testing.T) {
 		"POST":               {"POST", users + "/ann", "{}", good(), 404, 20},
 		"payload with an id": {"DELETE", users + "/ann", `["bob"]`, good(), 400, 31},
 		"no content type":    {"DELETE", users, `["ann"]`, with("Content-Type"), 400, 32},
+		"none, with an id":   {"DELETE", users + "/ann", "", with("Content-Type"), 400, 32},
+		"text, with an id":   {"DELETE", users + "/ann", "", with("Content-Type", "text/plain"), 400, 32},
 		"form":               {"DELETE", users, `["ann"]`, with("Content-Type", "application/x-www-form-urlencoded"), 400, 32},
 		"no payload":         {"DELETE", users, "", good(), 400, 30},
 		"empty list":         {"DELETE", users, "[]", good(), 400, 30},
