@@ -112,6 +112,9 @@ func (p *progress) report(e erase.Event) {
 	defer p.mu.Unlock()
 	k := work{e.Target, e.Doing, e.Area, e.Pass}
 	switch e.Doing {
+	case "waiting": // every caller says so, many times a minute
+		p.waits(k, e)
+		return
 	case "matching": // several workers read pieces at the same time
 		p.matched[k] += e.Done
 		e.Done = p.matched[k]
@@ -129,19 +132,30 @@ func (p *progress) observe(e asl.Event) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.say(map[string]any{"retry": e.State, "fault": e.Error, "seconds": e.Delay.Seconds()},
+		fmt.Sprintf("%s: %s; trying again in %s", e.State, e.Error, e.Delay.Round(time.Second)))
+}
+
+// waits says that a target's limit of calls is reached, once a while.
+func (p *progress) waits(k work, e erase.Event) {
+	if now := time.Now(); now.Sub(p.said[k]) >= 30*time.Second {
+		p.said[k] = now
+		p.say(e, fmt.Sprintf("%s: waiting; %d calls a minute is the limit", e.Target, e.Total))
+	}
+}
+
+// say prints a line, above the bars where there are any; machines get v instead.
+func (p *progress) say(v any, line string) {
 	if p.json {
-		b, err := json.Marshal(map[string]any{"retry": e.State, "fault": e.Error, "seconds": e.Delay.Seconds()})
-		if err == nil {
-			fmt.Fprintf(p.io.Err, "%s\n", b)
+		if b, err := json.Marshal(v); err == nil {
+			line = string(b)
 		}
-		return
 	}
-	text := fmt.Sprintf("%s: %s; trying again in %s", e.State, e.Error, e.Delay.Round(time.Second))
 	if p.bars != nil {
-		p.bars.Log("%s", text)
+		p.bars.Log("%s", line)
 		return
 	}
-	fmt.Fprintln(p.io.Err, text)
+	fmt.Fprintln(p.io.Err, line)
 }
 
 // allMatched ends the matching of a target's devices; e is what came after it.

@@ -44,7 +44,7 @@ type Base struct {
 type Event struct {
 	Target string `json:"target"`
 	Area   string `json:"area"`
-	Doing  string `json:"doing"` // exporting, matching, listing, deleting, ordering
+	Doing  string `json:"doing"` // exporting, matching, listing, deleting, ordering, waiting
 	Pass   int    `json:"pass"`
 	Shard  int    `json:"shard,omitempty"`
 	Done   int64  `json:"done"`            // of this step: bytes, objects or ids
