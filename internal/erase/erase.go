@@ -46,7 +46,7 @@ type Event struct {
 	Area   string `json:"area"`
 	Doing  string `json:"doing"` // exporting, matching, listing, deleting, ordering, waiting
 	Pass   int    `json:"pass"`
-	Shard  int    `json:"shard,omitempty"`
+	Piece  int    `json:"piece,omitempty"` // of an export
 	Done   int64  `json:"done"`            // of this step: bytes, objects or ids
 	Total  int64  `json:"total,omitempty"` // 0 where nobody knows
 	Found  int64  `json:"found,omitempty"`

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
@@ -42,28 +41,4 @@ func RemoveExport(b Base, at func(target string) (Container, error)) func(contex
 		}
 		return Slice{Done: true}, b.Ledger.DropLease(ctx, key, in.Job, in.Target)
 	}
-}
-
-// removeExport is removeNew with the fault that says what is at stake.
-func (b Base) removeExport(ctx context.Context, target string, c Container, l ledger.Lease) error {
-	err := b.removeNew(ctx, c, l)
-	if name := fault.NameOf(err); err != nil && !name.Transient() {
-		return fault.New(fault.ExportNotRemoved, "%s: exported files may still lie in the container (%s); they hold everybody's data: check the container's permissions and run again", target, name)
-	}
-	return err
-}
-
-// removeNew deletes the blobs that appeared since a lease was taken.
-func (b Base) removeNew(ctx context.Context, c Container, l ledger.Lease) error {
-	blobs, err := b.newBlobs(ctx, c, l)
-	if err != nil {
-		return err
-	}
-	var failed error
-	for _, blob := range blobs { // all that can go go, also after one that cannot
-		if err := c.Delete(ctx, blob.Name); err != nil {
-			failed = err
-		}
-	}
-	return failed
 }

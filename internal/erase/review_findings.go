@@ -2,14 +2,12 @@ package erase
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // Decision is what comes after a review.
@@ -30,48 +28,6 @@ type ReviewFindingsIn struct {
 	Pass   int     `json:"pass"`
 	Found  Results `json:"found"`
 	Forgot Results `json:"forgot"` // of the pass before
-}
-
-// Result is how one lane ended.
-type Result struct {
-	Target string `json:"target"`
-	Area   string `json:"area"`
-	Fault  string `json:"fault"` // "" when it went well
-}
-
-// Results are the lanes' ends, out of the nested arrays and objects that Parallel and Map states make of them.
-type Results []Result
-
-// UnmarshalJSON collects every object with an area, however deep.
-func (r *Results) UnmarshalJSON(b []byte) error {
-	var list []Results
-	var fields map[string]json.RawMessage
-	switch {
-	case string(b) == "null" || string(b) == `""`:
-		return nil
-	case json.Unmarshal(b, &list) == nil:
-		for _, l := range list {
-			*r = append(*r, l...)
-		}
-		return nil
-	}
-	if err := json.Unmarshal(b, &fields); err != nil {
-		return err
-	}
-	if fields["area"] != nil {
-		var one Result
-		err := json.Unmarshal(b, &one)
-		*r = append(*r, one)
-		return err
-	}
-	for _, raw := range fields {
-		var inner Results
-		if err := json.Unmarshal(raw, &inner); err != nil {
-			return err
-		}
-		*r = append(*r, inner...)
-	}
-	return nil
 }
 
 // ReviewFindingsOut is ReviewFindings' answer.
@@ -170,114 +126,6 @@ func (b Base) noteLanes(ctx context.Context, in ReviewFindingsIn) (map[[2]string
 	return b.Ledger.Lanes(ctx, in.Job)
 }
 
-// LearnedOrder is the rule of an order that no identifier of the request asks for.
-const LearnedOrder = "ordered by a user id learned from a device"
-
-// noteOrders makes a finding of each user id that a provider without search is told to delete. Ids learned from devices
-// that may be the person's come along where their target allows it.
-func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
-	var teachers []config.Target
-	for _, id := range job.Search {
-		if t, ok := b.Config.Target(id); ok && t.LearnUserID {
-			teachers = append(teachers, t)
-		}
-	}
-	people, err := b.people(ctx, job.ID, teachers...)
-	if err != nil {
-		return err
-	}
-	for _, id := range job.Order {
-		t, ok := b.Config.Target(id)
-		if !ok {
-			continue // its lane fails with UnknownTarget when it is asked to forget
-		}
-		ordered := map[[2]string]bool{} // digest and request; an earlier pass wrote them down
-		err := b.Ledger.Findings(ctx, job.ID, id, Profile, func(f ledger.Finding) error {
-			for request := range f.Requests {
-				ordered[[2]string{f.Digest, request}] = true
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		var found []ledger.Finding
-		for _, p := range people {
-			for n, userID := range customIDs(t.CustomID, p.Identifiers, p.UserIDs) {
-				digest := b.objectDigest(id, Profile, userID)
-				if ordered[[2]string{digest, p.Ref}] {
-					continue
-				}
-				rule := "ordered by " + string(t.CustomID.Type)
-				if n >= len(p.Identifiers) {
-					rule = LearnedOrder
-				}
-				sealed, err := b.sealObject(ctx, job.ID, object{ID: userID})
-				if err != nil {
-					return err
-				}
-				found = append(found, ledger.Finding{
-					Target: id, Area: Profile, Digest: digest, Object: sealed,
-					Requests: map[string][]string{p.Ref: {rule}}, Seen: pass,
-				})
-			}
-		}
-		if err := b.Ledger.Found(ctx, job.ID, found); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// customIDs gives the values that a provider knows the person by, each with its place: identifiers first, learned ids
-// after them.
-func customIDs(c config.CustomID, ids []subject.Identifier, learned []string) map[int]string {
-	out := map[int]string{}
-	seen := map[string]bool{}
-	for n, i := range ids {
-		if i.Type == c.Type && i.Name == c.Name && !seen[i.Value()] {
-			out[n], seen[i.Value()] = i.Value(), true
-		}
-	}
-	if c.Type == subject.UserID {
-		for n, v := range learned {
-			if !seen[v] {
-				out[len(ids)+n], seen[v] = v, true
-			}
-		}
-	}
-	return out
-}
-
-// allFindings reads everything the job has found and ordered.
-func (b Base) allFindings(ctx context.Context, job ledger.Job) ([]*ledger.Finding, error) {
-	var all []*ledger.Finding
-	err := b.eachFinding(ctx, job, func(f ledger.Finding) { all = append(all, &f) })
-	return all, err
-}
-
-// eachFinding calls do for everything the job has found and ordered, target by target and area by area.
-func (b Base) eachFinding(ctx context.Context, job ledger.Job, do func(ledger.Finding)) error {
-	read := func(targets []string, areas ...string) error {
-		for _, t := range targets {
-			for _, a := range areas {
-				err := b.Ledger.Findings(ctx, job.ID, t, a, func(f ledger.Finding) error {
-					do(f)
-					return nil
-				})
-				if err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
-	if err := read(job.Search, searched[:]...); err != nil {
-		return err
-	}
-	return read(job.Order, Profile)
-}
-
 // toDo tells whether a finding is still to be deleted: the whole search of this pass saw it, and its lane can be
 // expected to work. Orders are placed once per job.
 func (b Base) toDo(f ledger.Finding, lanes map[[2]string]ledger.Lane, pass int) bool {
@@ -289,16 +137,6 @@ func (b Base) toDo(f ledger.Finding, lanes map[[2]string]ledger.Lane, pass int) 
 		return f.Deleted.IsZero() && f.Fault == "" && l.Forget == ""
 	}
 	return f.Seen == pass && l.Searched == pass
-}
-
-// digests reads the keyed digests of the people of a job's requests.
-func (b Base) digests(ctx context.Context, job string) (map[string]string, error) {
-	out := map[string]string{}
-	err := b.Ledger.RequestsOf(ctx, job, func(r ledger.Request) error {
-		out[r.ID] = r.Person
-		return nil
-	})
-	return out, err
 }
 
 const (
@@ -388,12 +226,4 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 		}
 	}
 	return out, b.save(ctx, job.ID, changed)
-}
-
-func (b Base) save(ctx context.Context, job string, findings []*ledger.Finding) error {
-	out := make([]ledger.Finding, len(findings))
-	for n, f := range findings {
-		out[n] = *f
-	}
-	return b.Ledger.SetFindings(ctx, job, out)
 }

@@ -10,12 +10,12 @@ import (
 // Export is a target's device export in a job.
 type Export struct {
 	Pass    int       `json:"pass"`
-	ID      string    `json:"id,omitempty"` // the provider's export id; empty until it answered
-	Started time.Time `json:"started,omitzero"`
+	ID      string    `json:"id,omitempty"`      // the provider's export id; empty until it answered
+	Started time.Time `json:"started,omitzero"`  // the export, or the wait for its container
 	Starts  int       `json:"starts"`            // in this job, counted before the call: an unclear answer may have started one
 	Known   string    `json:"known,omitempty"`   // the id whose end was counted last
 	Ended   int       `json:"ended"`             // of these starts, those whose end was seen
-	Polls   int       `json:"polls"`             //
+	Polls   int       `json:"polls"`             // looks at how far it is
 	Retried bool      `json:"retried,omitempty"` // a Failed export was tried once more in this job
 	Pieces  int       `json:"pieces"`            // how many pieces its blobs were cut into
 	Ready   bool      `json:"ready,omitempty"`   // the pieces are written

@@ -242,7 +242,7 @@ func (l *Ledger) RequestsOf(ctx context.Context, job string, do func(Request) er
 	return flush()
 }
 
-// Lane reads the state of a lane; the zero Lane where nothing was written yet.
+// Lanes reads the state of a job's lanes, by target and area.
 func (l *Ledger) Lanes(ctx context.Context, job string) (map[[2]string]Lane, error) {
 	lanes := map[[2]string]Lane{}
 	err := each(ctx, l, "job/"+job, "lane/", func(_ string, _ int64, v Lane) error {

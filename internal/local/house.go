@@ -61,7 +61,7 @@ type House struct {
 	plans   map[string]erase.Plan
 }
 
-// Open opens a data directory, which it makes when create is set. Without a Work call the house can be read only.
+// Open opens a data directory, which it makes when create is set. Until Configure it can only be read.
 func Open(dir string, create bool, o Options) (*House, error) {
 	db, keyFile := filepath.Join(dir, "ledger.db"), filepath.Join(dir, "lethe.key")
 	_, noLedger := os.Stat(db)

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,7 +54,7 @@ func (h *House) Preview(ctx context.Context, people []subject.Subject) (Run, err
 }
 
 // Erase erases people; none at all means a sweep over everybody whose request is open. Executions that were interrupted
-// are taken up first. Somebody whose job was taken up is not started again in the same run.
+// are taken up before a new job starts. Somebody whose job was taken up is not started again in the same run.
 func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config.Mode) (Run, error) {
 	run := Run{Mode: mode}
 	underWay, err := h.executions(ctx)
@@ -83,10 +84,7 @@ func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config
 		if r.Job == "" && !r.Status.Final() && !slices.Contains(run.Jobs, r.LastJob) {
 			free = append(free, id)
 		} else if run.Job == "" {
-			run.Job = r.Job + r.LastJob // one of the two: held now, or closed by it
-			if r.Job != "" {
-				run.Job = r.Job
-			}
+			run.Job = cmp.Or(r.Job, r.LastJob) // held now, or closed by it
 		}
 	}
 	if len(free) == 0 {

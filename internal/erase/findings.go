@@ -1,0 +1,54 @@
+package erase
+
+import (
+	"context"
+
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// allFindings reads everything the job has found and ordered.
+func (b Base) allFindings(ctx context.Context, job ledger.Job) ([]*ledger.Finding, error) {
+	var all []*ledger.Finding
+	err := b.eachFinding(ctx, job, func(f ledger.Finding) { all = append(all, &f) })
+	return all, err
+}
+
+// eachFinding calls do for everything the job has found and ordered, target by target and area by area.
+func (b Base) eachFinding(ctx context.Context, job ledger.Job, do func(ledger.Finding)) error {
+	read := func(targets []string, areas ...string) error {
+		for _, t := range targets {
+			for _, a := range areas {
+				err := b.Ledger.Findings(ctx, job.ID, t, a, func(f ledger.Finding) error {
+					do(f)
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	if err := read(job.Search, searched[:]...); err != nil {
+		return err
+	}
+	return read(job.Order, Profile)
+}
+
+// digests reads the keyed digests of the people of a job's requests.
+func (b Base) digests(ctx context.Context, job string) (map[string]string, error) {
+	out := map[string]string{}
+	err := b.Ledger.RequestsOf(ctx, job, func(r ledger.Request) error {
+		out[r.ID] = r.Person
+		return nil
+	})
+	return out, err
+}
+
+func (b Base) save(ctx context.Context, job string, findings []*ledger.Finding) error {
+	out := make([]ledger.Finding, len(findings))
+	for n, f := range findings {
+		out[n] = *f
+	}
+	return b.Ledger.SetFindings(ctx, job, out)
+}
