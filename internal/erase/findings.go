@@ -35,10 +35,11 @@ func (b Base) eachFinding(ctx context.Context, job ledger.Job, do func(ledger.Fi
 	return read(job.Order, Profile)
 }
 
-// digests reads the keyed digests of the people of a job's requests.
+// digests reads the keyed digests of the people of a job's requests, also of those that are closed: a plan must not
+// change because somebody's request ended.
 func (b Base) digests(ctx context.Context, job string) (map[string]string, error) {
 	out := map[string]string{}
-	err := b.Ledger.RequestsOf(ctx, job, func(r ledger.Request) error {
+	err := b.Ledger.AllRequestsOf(ctx, job, func(r ledger.Request) error {
 		out[r.ID] = r.Person
 		return nil
 	})

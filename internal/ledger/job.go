@@ -207,39 +207,25 @@ func (l *Ledger) eachRequest(ctx context.Context, ids []string, do func(Request,
 
 // RequestsOf calls do for the requests of a job that it still holds.
 func (l *Ledger) RequestsOf(ctx context.Context, job string, do func(Request) error) error {
-	var keys []Key
-	flush := func() error {
-		items, err := l.store.Get(ctx, keys...)
-		if err != nil {
-			return err
-		}
-		keys = keys[:0]
-		for _, i := range items {
-			var r Request
-			if err := decode(i, &r); err != nil {
-				return err
-			}
-			if r.Job == job {
-				if err := do(r); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
-	err := l.Members(ctx, job, func(id string, m Member) error {
-		if m.Status != "" {
+	return l.AllRequestsOf(ctx, job, func(r Request) error {
+		if r.Job != job {
 			return nil
 		}
-		if keys = append(keys, requestKey(id)); len(keys) == MaxChanges {
-			return flush()
-		}
+		return do(r)
+	})
+}
+
+// AllRequestsOf calls do for all requests of a job, also those that it has closed.
+func (l *Ledger) AllRequestsOf(ctx context.Context, job string, do func(Request) error) error {
+	var ids []string
+	err := l.Members(ctx, job, func(id string, _ Member) error {
+		ids = append(ids, id)
 		return nil
 	})
-	if err != nil || len(keys) == 0 {
+	if err != nil {
 		return err
 	}
-	return flush()
+	return l.eachRequest(ctx, ids, func(r Request, _ Item) error { return do(r) })
 }
 
 // Lanes reads the state of a job's lanes, by target and area.
