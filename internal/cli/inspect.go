@@ -79,7 +79,7 @@ by the keyed digest of exactly the identifiers that were given then.`,
 				}
 				region = cfg.PhoneRegion
 			}
-			named, err := w.read(io, region, true)
+			named, err := w.read(io, region, c.json)
 			if err != nil {
 				return err
 			}
@@ -132,7 +132,7 @@ func allRequests(ctx context.Context, h *local.House, open bool) ([]listed, erro
 
 // requestsOf keeps the requests of the people that were named, and numbers them by their place.
 func requestsOf(ctx context.Context, h *local.House, all []listed, named []subject.Subject) ([]listed, error) {
-	var out []listed
+	out := []listed{}
 	for n, s := range named {
 		joined, err := erase.OpenRequestOf(ctx, h.Base, s)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {

@@ -136,6 +136,9 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run,
 		}
 	}
 	code := Done
+	if doc.Requests[string(ledger.Running)]+doc.Requests[string(ledger.Pending)] > 0 {
+		code = OtherError // a job that cannot be taken up holds them
+	}
 	if doc.Requests[string(ledger.InReview)] > 0 {
 		code = WaitsApproval
 	}

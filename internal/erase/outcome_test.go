@@ -34,7 +34,10 @@ func TestJudge(t *testing.T) {
 		{"deleted, and the next search failed", []ledger.Finding{{Seen: 2, Deleted: now}}, lane(func(l *ledger.Lane) { l.Find = "Throttled" }), "", "failed: Throttled"},
 		{"never searched", nil, ledger.Lane{Find: "ExportFailed"}, "", "failed: ExportFailed"},
 		{"never searched, and nobody knows why", nil, ledger.Lane{}, "", "failed: Internal"},
+		{"nothing there, and the last search failed", nil, ledger.Lane{Searched: 1, Times: 1, Find: "Unavailable"}, "", "failed: Unavailable"},
+		{"gone, and the last search failed", []ledger.Finding{{Seen: 1, Deleted: now}}, lane(func(l *ledger.Lane) { l.Find = "Unauthorized" }), "", "failed: Unauthorized"},
 		{"provider closed", nil, ledger.Lane{Find: "ProviderClosed"}, "", "provider_closed"},
+		{"provider closed after a whole search", nil, lane(func(l *ledger.Lane) { l.Find = "ProviderClosed" }), "", "failed: ProviderClosed"},
 		{"rejected", []ledger.Finding{{Seen: 2, Rejected: true}}, searched, "", "kept: " + RejectedBy},
 		{"nobody decided", []ledger.Finding{{Seen: 2, Held: true}}, searched, "", "kept: " + NotApproved},
 		{"one kept, one failed", []ledger.Finding{{Seen: 2, Held: true}, {Seen: 2, Fault: "Refused"}}, searched, "", "failed: Refused"},
@@ -78,6 +81,12 @@ func TestStatusOf(t *testing.T) {
 		{"every lane failed", []ledger.Outcome{o(ledger.NotDone, 0), o(ledger.NotDone, 0), none}, ledger.Failed},
 		{"every lane failed after some deletes", []ledger.Outcome{o(ledger.NotDone, 2), o(ledger.NotDone, 0)}, ledger.Partial},
 		{"provider closed", []ledger.Outcome{o(ledger.ProviderClosed, 0), o(ledger.Accepted, 1)}, ledger.Erased},
+		{"provider closed everywhere", []ledger.Outcome{o(ledger.ProviderClosed, 0), o(ledger.ProviderClosed, 0), none}, ledger.Failed},
+		{"closed here, failed there", []ledger.Outcome{o(ledger.ProviderClosed, 0), o(ledger.NotDone, 0)}, ledger.Failed},
+		{"provider closed, nothing in the other", []ledger.Outcome{o(ledger.ProviderClosed, 0), o(ledger.Nothing, 0)}, ledger.Partial},
+		{"ordered only", []ledger.Outcome{{Word: ledger.Accepted, Ordered: 1}}, ledger.Erased},
+		{"deleted by an earlier job only", []ledger.Outcome{{Word: ledger.VerifiedAbsent, Earlier: 2}, o(ledger.Nothing, 0)}, ledger.Erased},
+		{"every lane failed now, deleted by an earlier job", []ledger.Outcome{{Word: ledger.NotDone, Earlier: 2}}, ledger.Partial},
 	} {
 		if got := statusOf(c.of); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
@@ -110,6 +119,37 @@ func TestOrdersAreJudgedByThemselves(t *testing.T) {
 		o := judgeOrders(found, c.lane)
 		if o.Word != c.want || len(o.Tokens) != c.token {
 			t.Errorf("%s: %s with %d tokens, want %s with %d", c.name, o.Word, len(o.Tokens), c.want, c.token)
+		}
+	}
+}
+
+func TestWhatEarlierJobsDidIsCarried(t *testing.T) {
+	t.Parallel()
+	former := []ledger.Outcome{
+		{Target: "a", Area: Devices, Earlier: 1, Deleted: 2, Already: 3},
+		{Target: "a", Area: Notifications},
+		{Target: "b", Area: Profile, Ordered: 1, Tokens: []string{"x"}},
+		{Target: "c", Area: Profile, Ordered: 1, Tokens: []string{"x"}},
+	}
+	for _, c := range []struct {
+		name   string
+		of     ledger.Outcome
+		want   ledger.Word
+		reason string
+		count  int
+		tokens int
+	}{
+		{"deleted then, and not found now", ledger.Outcome{Target: "a", Area: Devices, Word: ledger.Nothing}, ledger.VerifiedAbsent, "", 6, 0},
+		{"deleted then, and the search failed now", ledger.Outcome{Target: "a", Area: Devices, Word: ledger.NotDone, Reason: "X"}, ledger.NotDone, "X", 6, 0},
+		{"nothing then, nothing now", ledger.Outcome{Target: "a", Area: Notifications, Word: ledger.Nothing}, ledger.Nothing, "", 0, 0},
+		{"another target's", ledger.Outcome{Target: "z", Area: Devices, Word: ledger.Nothing}, ledger.Nothing, "", 0, 0},
+		{"ordered then, and nothing to order by now", ledger.Outcome{Target: "b", Area: Profile, Word: ledger.Nothing, Reason: NoIdentifier}, ledger.Accepted, "", 1, 1},
+		{"ordered then and now", ledger.Outcome{Target: "c", Area: Profile, Word: ledger.Accepted, Ordered: 1, Tokens: []string{"y"}}, ledger.Accepted, "", 1, 2},
+	} {
+		of := []ledger.Outcome{c.of}
+		carry(of, former)
+		if o := of[0]; o.Word != c.want || o.Reason != c.reason || o.Earlier != c.count || len(o.Tokens) != c.tokens {
+			t.Errorf("%s: %s %q, %d earlier, %d tokens; want %s %q, %d and %d", c.name, o.Word, o.Reason, o.Earlier, len(o.Tokens), c.want, c.reason, c.count, c.tokens)
 		}
 	}
 }

@@ -139,10 +139,8 @@ func (b Base) toDo(f ledger.Finding, lanes map[[2]string]ledger.Lane, pass int) 
 	return f.Seen == pass && l.Searched == pass
 }
 
-const (
-	fresh    = time.Hour // how old a search may be when its plan is approved
-	maxAgain = 4         // searches of one job because of that
-)
+// fresh is how old a search may be when its plan is approved.
+const fresh = time.Hour
 
 // decide sorts what is to do into cleared, waiting and kept, writes it down, and says what comes next.
 func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []*ledger.Finding, people map[string]string) (ReviewFindingsOut, error) {
@@ -162,9 +160,7 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 			if a.Plan != out.Plan {
 				continue
 			}
-			if stale := a.Approved && a.At.Sub(job.Searched) > fresh; stale && job.Again >= maxAgain {
-				continue
-			} else if stale {
+			if a.Approved && a.At.Sub(job.Searched) > fresh {
 				// What waited may be somebody else's by now: the same plan must come out of a new search.
 				_, err := b.Ledger.ChangeJob(ctx, job.ID, func(j *ledger.Job) error {
 					j.Again = max(j.Again, job.Again+1)
