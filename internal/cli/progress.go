@@ -132,8 +132,8 @@ func (p *progress) observe(e asl.Event) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.say(map[string]any{"retry": e.State, "fault": e.Error, "seconds": e.Delay.Seconds()},
-		fmt.Sprintf("%s: %s; trying again in %s", e.State, e.Error, e.Delay.Round(time.Second)))
+	p.say(map[string]any{"retry": e.State, "fault": e.Error, "seconds": e.Delay.Round(100 * time.Millisecond).Seconds()},
+		fmt.Sprintf("%s: %s; trying again in %s", e.State, e.Error, e.Delay.Round(100*time.Millisecond)))
 }
 
 // waits says that a target's limit of calls is reached, once a while.

@@ -22,7 +22,7 @@ type document struct {
 	People   []string       `json:"people,omitempty"` // the request of each person that was named, in their order
 	Outcomes []outcome      `json:"outcomes,omitzero"`
 	Plan     *erase.Plan    `json:"plan,omitempty"`    // of the job, or of the one that waits
-	Waiting  []waitingJob   `json:"waiting,omitempty"` // when plans of several jobs wait
+	Waiting  []waitingJob   `json:"waiting,omitempty"` // when plans of other jobs wait
 }
 
 // waitingJob is a job with what waits in it.
@@ -156,7 +156,7 @@ func report(ctx context.Context, io IO, c common, h *local.House, run local.Run,
 			doc.Plan = &plan
 		}
 	}
-	if len(waits) > 1 {
+	if len(waits) > 1 || len(waits) == 1 && waits[0].Job != run.Job {
 		doc.Waiting = waits
 	}
 	if c.json {

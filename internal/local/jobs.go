@@ -124,6 +124,8 @@ func (h *House) Decide(ctx context.Context, job, plan, by string, approved bool)
 	// after the answer goes on with it.
 	waits, err := h.work(ctx, job, func() (asl.Result, error) { return h.runner.Resume(ctx, job) })
 	switch {
+	case errors.Is(err, asl.ErrNoExecution) && h.decided(ctx, job, plan, approved):
+		return nil // it was said before, and the job has ended
 	case err == nil && waits.Status != asl.Waiting && h.decided(ctx, job, plan, approved):
 		return machineFailed(job, waits)
 	case errors.Is(err, asl.ErrNoExecution), err == nil && waits.Status != asl.Waiting:
