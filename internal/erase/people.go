@@ -108,6 +108,7 @@ func (b Base) remember(ctx context.Context, job ledger.Job, r ledger.Request, fo
 	}
 	for _, t := range job.Search {
 		l := all[t]
+		target, _ := b.Config.Target(t)
 		for _, f := range found[[2]string{t, Devices}] {
 			if f.Rejected || len(f.Grounds) > 0 && f.Approved == "" {
 				continue // the next job may not have the device that makes it wait
@@ -117,7 +118,9 @@ func (b Base) remember(ctx context.Context, job ledger.Job, r ledger.Request, fo
 				return nil, err
 			}
 			l.Installs = append(l.Installs, o.learned().Installs...)
-			l.UserIDs = append(l.UserIDs, o.learned().UserIDs...)
+			if target.LearnUserID { // otherwise nobody may use them: a shared tablet's other user
+				l.UserIDs = append(l.UserIDs, o.learned().UserIDs...)
+			}
 		}
 		l.Installs, l.UserIDs = sorted(l.Installs), sorted(l.UserIDs)
 		if len(l.Installs) > 0 {

@@ -72,3 +72,27 @@ func TestResultsAreCollectedFromWhateverTheMachineNests(t *testing.T) {
 		t.Error("a result that is none was taken")
 	}
 }
+
+// A request that its job has closed keeps its place in the plan's lines.
+func TestDigestsCoverPeopleWhoAreClosed(t *testing.T) {
+	t.Parallel()
+	b, ctx := forgetting(t, 0), t.Context()
+	r := ledger.Request{ID: "R1", Status: ledger.Pending, Person: "p1"}
+	if err := b.Ledger.File(ctx, []ledger.Request{r}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Ledger.Invite(ctx, "job", []string{"R1"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Ledger.Claim(ctx, "job", []string{"R1"}); err != nil {
+		t.Fatal(err)
+	}
+	r.Status, r.Closed = ledger.NothingFound, b.Now()
+	if err := b.Ledger.CloseRequests(ctx, "job", []ledger.Closing{{Request: r}}); err != nil {
+		t.Fatal(err)
+	}
+	people, err := b.digests(ctx, "job")
+	if err != nil || people["R1"] != "p1" {
+		t.Errorf("got %v (%v), want the closed request's person", people, err)
+	}
+}
