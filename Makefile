@@ -1,7 +1,7 @@
 # Lethe. `make` lists what there is to run; everything works on a fresh clone with Go alone.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build clean
+.PHONY: help run test check e2e load bench build clean
 
 GO ?= go
 
@@ -24,6 +24,9 @@ check: ## what CI runs: format, vet, staticcheck, build and test
 	$(GO) tool staticcheck ./...
 	$(GO) build ./...
 	$(MAKE) test
+
+load: ## 10,000 requests over the API of a process that is killed in the middle, and what the ledger holds after it
+	LETHE_LOAD_REQUESTS=10000 $(GO) test -count=1 -v -timeout 15m ./internal/load
 
 bench: ## speed and memory, side by side with ripgrep (which must be installed)
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/match ./internal/local

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/user"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 
 func approveCommand(io IO) *cobra.Command {
 	var c common
-	var plan string
+	var plan, ground string
 	var reject bool
 	cmd := &cobra.Command{
 		Use:   "approve JOB --plan HASH --config FILE",
@@ -27,12 +28,15 @@ func approveCommand(io IO) *cobra.Command {
 changed since then needs a new approval.`,
 		Example: `  lethe show JOB                                          # the plan that waits, with its hash
   lethe approve JOB --plan HASH --config config.yaml
-  lethe approve JOB --plan HASH --config config.yaml --reject`,
+  lethe approve JOB --plan HASH --config config.yaml --reject --ground legal_claims`,
 		Args: one("job"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ctx, job := cmd.Context(), args[0]
 			if plan == "" {
 				return usage(errors.New("--plan HASH is missing; it says which plan you looked at, and `lethe show JOB` shows it"))
+			}
+			if ground != "" && (!reject || !slices.Contains(erase.Grounds[:], ground)) {
+				return usage(fmt.Errorf("--ground goes with --reject, and is one of %s", strings.Join(erase.Grounds[:], ", ")))
 			}
 			cfg, err := c.configuration(io)
 			if err != nil {
@@ -59,7 +63,9 @@ changed since then needs a new approval.`,
 			if err != nil {
 				return err
 			}
-			err = p.during(func() error { return h.Decide(ctx, job, plan, approver(), !reject) })
+			err = p.during(func() error {
+				return h.Decide(ctx, job, erase.Word{Plan: plan, By: approver(), Approved: !reject, Ground: ground})
+			})
 			if err != nil {
 				return interrupted(ctx, err, fmt.Sprintf("your word is noted; `lethe erase --config %s%s` goes on where it stopped", quoted(c.config), c.dataFlag()))
 			}
@@ -69,6 +75,7 @@ changed since then needs a new approval.`,
 	c.add(cmd)
 	cmd.Flags().StringVar(&plan, "plan", "", "`HASH` of the plan")
 	cmd.Flags().BoolVar(&reject, "reject", false, "reject the plan instead: what it lists is kept")
+	cmd.Flags().StringVar(&ground, "ground", "", "why it is kept: "+strings.Join(erase.Grounds[:], ", "))
 	return cmd
 }
 
@@ -101,7 +108,9 @@ func finish(ctx context.Context, io IO, c common, h *local.House, p *progress, r
 		if answer == later {
 			break
 		}
-		err = p.during(func() error { return h.Decide(ctx, run.Job, job.Plan, approver(), answer == yes) })
+		err = p.during(func() error {
+			return h.Decide(ctx, run.Job, erase.Word{Plan: job.Plan, By: approver(), Approved: answer == yes})
+		})
 		if err != nil {
 			return interrupted(ctx, err, goesOn)
 		}

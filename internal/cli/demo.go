@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,25 +34,32 @@ func demoFiles() []string {
 }
 
 func demoCommand(io IO) *cobra.Command {
-	var data string
-	var ask bool
+	var data, listen string
+	var ask, serve bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch the whole story against built-in simulators",
 		Long: `Watch the whole story in a few seconds: three people are erased from simulators of App Center Push and Batch, which
 run on this machine and speak the real protocols. The files of the story stay in the data directory.`,
 		Example: `  lethe demo
-  lethe demo --ask                               # you approve the plan`,
+  lethe demo --ask                               # you approve the plan
+  lethe demo --serve                             # and then try the privacy form and the console`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if ask && !io.Terminal {
 				return usage(errors.New("--ask needs a terminal to ask on"))
 			}
-			err := runDemo(cmd.Context(), io, data, ask)
+			at := ""
+			if serve {
+				at = listen
+			}
+			err := runDemo(cmd.Context(), io, data, ask, at)
 			return interrupted(cmd.Context(), err, "`lethe demo` begins again from the start")
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "lethe-demo", "`DIR` for the demo's ledger, key and certificates")
+	cmd.Flags().BoolVar(&serve, "serve", false, "serve the privacy form, the API and the console of this world at the end")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "`HOST:PORT` for --serve; port 0 takes any that is free")
 	cmd.Flags().BoolVar(&ask, "ask", false, "approve the plan yourself")
 	return cmd
 }
@@ -68,13 +76,37 @@ type story struct {
 	part  int
 }
 
-func runDemo(ctx context.Context, io IO, data string, ask bool) (err error) {
+func runDemo(ctx context.Context, io IO, data string, ask bool, listen string) (err error) {
 	s := &story{io: io, data: data, ask: ask, began: time.Now(), bars: newProgress(io, false)}
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.house.Close(), s.world.Close()) }()
-	return s.tell(ctx)
+	defer func() { err = errors.Join(err, s.world.Close()) }()
+	if err := errors.Join(s.tell(ctx), s.house.Close()); err != nil || listen == "" {
+		return err
+	}
+	return s.serve(ctx, listen)
+}
+
+// serve opens the door of the demo's world, with a token that is made for it.
+func (s *story) serve(ctx context.Context, listen string) error {
+	token := rand.Text()
+	text := fmt.Appendf(s.world.Config(), `
+serve:
+  listen: %q
+  contact: privacy@acme.example
+  tokens: [{name: you, role: approve, token: %q}]
+`, listen, token)
+	cfg, err := config.Parse(text, s.io.Env)
+	if err != nil {
+		return usage(err)
+	}
+	s.head("The door: privacy form, API and console")
+	return runServe(ctx, s.io, s.data, cfg, func(at local.Serving) {
+		introduce(s.io, cfg, at)
+		email, account := s.world.Bystander()
+		s.say("\nAsk in the form for %s, account %s; the mail with the link is then in the folder. Sign in to the console with the token\n  %s", email, account, token)
+	})
 }
 
 // prepare starts the providers and writes the two files that a user would write.
@@ -106,6 +138,9 @@ func (s *story) clear() error {
 		if err := os.Remove(filepath.Join(s.data, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+	}
+	if err := os.RemoveAll(filepath.Join(s.data, "mail")); err != nil {
+		return err
 	}
 	return os.MkdirAll(s.data, 0o700)
 }
@@ -244,7 +279,9 @@ func (s *story) approve(ctx context.Context, run local.Run) error {
 			}
 		}
 		fmt.Fprintf(s.io.Out, "   $ lethe approve %s --plan %.12s… --config config.yaml\n", run.Job, plan.Hash)
-		err = s.bars.during(func() error { return s.house.Decide(ctx, run.Job, plan.Hash, approver(), true) })
+		err = s.bars.during(func() error {
+			return s.house.Decide(ctx, run.Job, erase.Word{Plan: plan.Hash, By: approver(), Approved: true})
+		})
 		if err != nil {
 			return err
 		}

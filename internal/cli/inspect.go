@@ -35,6 +35,7 @@ func (c common) reading(io IO, do func(h *local.House) error) (err error) {
 type listed struct {
 	ID         string           `json:"id"`
 	Status     ledger.Status    `json:"status"`
+	Settled    bool             `json:"settled,omitempty"` // partial for good: what stays was decided by a person
 	Channel    string           `json:"channel"`
 	Regulation string           `json:"regulation"`
 	Received   time.Time        `json:"received"`
@@ -46,12 +47,14 @@ type listed struct {
 	Outcomes   []ledger.Outcome `json:"outcomes,omitempty"`
 }
 
+func (l listed) ended() bool { return l.Status.Final() || l.Settled }
+
 func list(r ledger.Request) listed {
 	job := r.Job
 	if job == "" {
 		job = r.LastJob
 	}
-	return listed{r.ID, r.Status, r.Channel, r.Regulation, r.Received, r.Due, r.Closed, job, r.Person, 0, nil}
+	return listed{r.ID, r.Status, r.Settled, r.Channel, r.Regulation, r.Received, r.Due, r.Closed, job, r.Person, 0, nil}
 }
 
 func requestsCommand(io IO) *cobra.Command {
@@ -110,7 +113,7 @@ func allRequests(ctx context.Context, h *local.House, open bool) ([]listed, erro
 	all := []listed{}
 	err := h.Base.Ledger.Requests(ctx, func(id string) error {
 		r, err := h.Base.Ledger.Request(ctx, id)
-		if err == nil && !(open && r.Status.Final()) {
+		if err == nil && !(open && r.Final()) {
 			all = append(all, list(r))
 		}
 		if errors.Is(err, ledger.ErrNotFound) { // its time of keeping is over
@@ -119,8 +122,8 @@ func allRequests(ctx context.Context, h *local.House, open bool) ([]listed, erro
 		return err
 	})
 	slices.SortFunc(all, func(a, b listed) int {
-		if a.Status.Final() != b.Status.Final() {
-			if a.Status.Final() {
+		if a.ended() != b.ended() {
+			if a.ended() {
 				return 1
 			}
 			return -1

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/cli"
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -38,7 +39,7 @@ func TestAStuckJobIsNoSuccess(t *testing.T) {
 	if err := l.Invite(ctx, "01STUCK", filing.Requests); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Claim(ctx, "01STUCK", filing.Requests); err != nil {
+	if _, err := l.Claim(ctx, "01STUCK", filing.Requests, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	record := `{"status":"running","input":{},"started":"2026-01-01T00:00:00Z","state":"AStateOfAnotherVersion","state_input":{}}`

@@ -59,6 +59,7 @@ type Config struct {
 	Passes      int        // rounds of find and forget, 1 to 3; default 3
 	Limits      Limits
 	Targets     []Target // at least one, ids unique, in the order of the document
+	Serve       Serve
 }
 
 // Limits are the blast-radius guard: what one request may delete, in all targets together, without a person looking at

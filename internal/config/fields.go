@@ -177,3 +177,12 @@ func (m mapping) share(name string, def float64) float64 {
 	}
 	return v
 }
+
+// distinct reports a value that an earlier element of a list has, too; first keeps their lines. "" is no value.
+func (p *parser) distinct(first map[string]int, v string, at place, what string) {
+	if line, taken := first[v]; taken {
+		p.add(at, "is the %s on line %d; each needs its own", what, line)
+	} else if v != "" {
+		first[v] = at.line
+	}
+}

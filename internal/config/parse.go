@@ -25,7 +25,7 @@ const (
 
 // Fields by mapping. A target has the common ones and those of its provider.
 func rootFields() []string {
-	return []string{"controller", "regulation", "mode", "phone_region", "passes", "limits", "targets"}
+	return []string{"controller", "regulation", "mode", "phone_region", "passes", "limits", "targets", "serve"}
 }
 
 func limitFields() []string { return []string{"devices", "audiences", "notifications", "share"} }
@@ -63,7 +63,7 @@ func (p *parser) root(n *yaml.Node) (c Config) {
 		return c
 	}
 	c = Config{
-		Controller:  m.controller(),
+		Controller:  m.controller(true),
 		Regulation:  Regulation(m.choice("regulation", false, string(GDPR), string(GDPR), string(CCPA))),
 		Mode:        Mode(m.choice("mode", false, string(Approve), string(Preview), string(Approve), string(Erase))),
 		PhoneRegion: m.region(""),
@@ -79,16 +79,11 @@ func (p *parser) root(n *yaml.Node) (c Config) {
 		first := map[string]int{}
 		for k, item := range list.Content {
 			t, idAt := p.target(item, at.item(k, item.Line), c.PhoneRegion)
-			if t.ID != "" {
-				if line, taken := first[t.ID]; taken {
-					p.add(idAt, "is the id of the target on line %d; each needs its own", line)
-				} else {
-					first[t.ID] = idAt.line
-				}
-			}
+			p.distinct(first, t.ID, idAt, "id of the target")
 			c.Targets = append(c.Targets, t)
 		}
 	}
+	c.Serve = p.serve(m, c.Controller)
 	return c
 }
 
@@ -175,8 +170,8 @@ func (m mapping) pattern(name string, form *regexp.Regexp, must string) (string,
 	return v, at
 }
 
-func (m mapping) controller() string {
-	v, at := m.text("controller", true)
+func (m mapping) controller(required bool) string {
+	v, at := m.text("controller", required)
 	if utf8.RuneCountInString(v) > maxController || strings.ContainsFunc(v, unicode.IsControl) {
 		m.p.add(at, "must be one line of at most %d characters", maxController)
 	}

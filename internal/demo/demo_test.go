@@ -113,7 +113,7 @@ func play(t testing.TB, w *World) {
 		if rounds++; rounds > 5 {
 			t.Fatal("a plan waits after five approvals")
 		}
-		if err := h.Decide(t.Context(), run.Job, job.Plan, "test", true); err != nil {
+		if err := h.Decide(t.Context(), run.Job, erase.Word{Plan: job.Plan, By: "test", Approved: true}); err != nil {
 			t.Fatal(err)
 		}
 	}

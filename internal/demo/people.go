@@ -68,6 +68,10 @@ func (w *World) People() []subject.Subject {
 	return people
 }
 
+// Bystander gives the e-mail address and account id of somebody whom the demo leaves alone: for whoever wants to ask for
+// the erasure of one more.
+func (w *World) Bystander() (email, account string) { return miaEmail, miaUser }
+
 // PeopleCSV is the people file that a user would write for the three.
 func (w *World) PeopleCSV() []byte {
 	columns, rows := table()

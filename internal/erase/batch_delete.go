@@ -42,7 +42,7 @@ func BatchDelete(b Base, at func(target string) (ProfileDeleter, error)) func(co
 			if err := b.order(ctx, in, d, call, &splits); err != nil {
 				return Slice{}, fmt.Errorf("%s: %w", in.Target, err)
 			}
-			b.Report(Event{Target: in.Target, Area: Profile, Doing: "ordering", Pass: in.Pass, Done: int64(total - len(todo)), Total: int64(total), End: len(todo) == 0})
+			b.Report(Event{Job: in.Job, Target: in.Target, Area: Profile, Doing: "ordering", Pass: in.Pass, Done: int64(total - len(todo)), Total: int64(total), End: len(todo) == 0})
 		}
 		return Slice{Done: len(todo) == 0}, nil
 	}

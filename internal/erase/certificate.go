@@ -2,6 +2,7 @@ package erase
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -33,14 +34,24 @@ type Certificate struct {
 
 // CertifiedRequest is the request in a certificate.
 type CertifiedRequest struct {
-	ID         string        `json:"id"`
-	Job        string        `json:"job"`
-	Status     ledger.Status `json:"status"`
-	Channel    string        `json:"channel"`
-	Regulation string        `json:"regulation"`
-	Received   time.Time     `json:"received"`
-	Due        time.Time     `json:"due"`
-	Completed  time.Time     `json:"completed"`
+	ID         string              `json:"id"`
+	Job        string              `json:"job"`
+	Status     ledger.Status       `json:"status"`
+	Settled    bool                `json:"settled,omitempty"` // partial for good: what is left was kept by a person's decision
+	Channel    string              `json:"channel"`
+	By         string              `json:"by,omitempty"` // name of the API token that filed it
+	Regulation string              `json:"regulation"`
+	Received   time.Time           `json:"received"`
+	Verified   time.Time           `json:"verified,omitzero"` // when the person's identity was
+	Due        time.Time           `json:"due"`
+	Extension  *CertifiedExtension `json:"extension,omitempty"`
+	Completed  time.Time           `json:"completed"`
+}
+
+// CertifiedExtension is more time that was taken for the answer (GDPR art. 12(3), 11 CCR 7021).
+type CertifiedExtension struct {
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason"`
 }
 
 // CertifiedPerson stands for the person.
@@ -70,15 +81,18 @@ func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Ou
 	c := Certificate{
 		ID: r.ID + "/" + job.ID, Version: 1, Issuer: "lethe", Controller: b.Config.Controller,
 		Request: CertifiedRequest{
-			ID: r.ID, Job: job.ID, Status: r.Status, Channel: r.Channel, Regulation: r.Regulation,
-			Received: r.Received, Due: r.Due, Completed: r.Closed,
+			ID: r.ID, Job: job.ID, Status: r.Status, Settled: r.Settled, Channel: r.Channel, By: r.By, Regulation: r.Regulation,
+			Received: r.Received, Verified: r.Verified, Due: r.Due, Completed: r.Closed,
 		},
-		Person:     CertifiedPerson{Digest: r.Person, Scheme: DigestScheme, Verified: "by the operator who filed the request (" + r.Channel + ")"},
+		Person:     CertifiedPerson{Digest: r.Person, Scheme: DigestScheme, Verified: verifiedHow(r)},
 		OutOfScope: []OutOfScope{}, Recipients: []string{}, Approvals: append([]ledger.Approval{}, job.Approvals...),
 		Verification: "verified_absent: deleted, then searched again by a new export or list, and gone. accepted: the provider took the order and offers no way to look.",
 		Remains:      []string{"back-ups of the providers, under their own terms", "this certificate, the outcomes and keyed digests"},
 		Software:     version, Configuration: b.Config.Hash(), Issued: b.Now(), KeptUntil: r.Closed.Add(ledger.Retention),
 		HowToCheck: "compact JWS, ES256; `lethe verify FILE` checks it offline against the issuer's public key",
+	}
+	if e := r.Extension; e != nil {
+		c.Request.Extension = &CertifiedExtension{Until: r.Due, Reason: e.Reason}
 	}
 	for _, o := range outcomes {
 		if o.Reason == NoIdentifier {
@@ -101,4 +115,23 @@ func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Ou
 		c.Scope[last].Areas = append(c.Scope[last].Areas, o)
 	}
 	return c
+}
+
+// verifiedHow says how the identity behind a request was verified, and what of it was not.
+func verifiedHow(r ledger.Request) string {
+	from := r.Channel
+	if r.By != "" {
+		from += ", token " + r.By
+	}
+	how := "by the operator who filed the request (" + from + ")"
+	switch r.Channel {
+	case "form":
+		how = "link sent to the e-mail address"
+	case "api", "opendsr":
+		how = "by the system that filed the request (" + from + ")"
+	}
+	if len(r.Claimed) > 0 {
+		how += "; not verified: " + strings.Join(r.Claimed, ", ")
+	}
+	return how
 }

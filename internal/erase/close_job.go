@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -31,7 +32,8 @@ type Signer interface {
 const closeTogether = 200 // requests closed before the step looks at its time
 
 // CloseJob writes outcomes, status and certificate of a slice of the job's requests, and destroys the identifiers of
-// those that ended for good; at the end it destroys what the job found. A preview leaves no request behind.
+// those that ended for good; at the end it destroys what the job found. A preview leaves no request behind, and its plan for
+// an hour.
 func CloseJob(b Base, signer Signer, version string) func(context.Context, CloseJobIn) (CloseJobOut, error) {
 	return func(ctx context.Context, in CloseJobIn) (CloseJobOut, error) {
 		more := timeLeft(ctx)
@@ -49,11 +51,16 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 			if f.Area != Devices {
 				f.Object = nil
 			}
-			for id := range requests {
+			for id, rules := range requests {
 				if byRequest[id] == nil {
 					byRequest[id] = map[[2]string][]*ledger.Finding{}
 				}
-				byRequest[id][k] = append(byRequest[id][k], &f)
+				own := &f
+				if !proven(rules) && !slices.Contains(f.Grounds, Unproven) { // a review that never came to it did not say so
+					own = new(f)
+					own.Grounds = append(slices.Clone(f.Grounds), Unproven)
+				}
+				byRequest[id][k] = append(byRequest[id][k], own)
 			}
 		})
 		if err != nil {
@@ -95,7 +102,9 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 					carry(outcomes, former)
 				}
 				r.Status = statusOf(outcomes)
-				if !r.Status.Final() {
+				r.Settled = r.Status == ledger.Partial && settled(outcomes)
+				r.Kept = keptFor(r, byRequest[r.ID])
+				if !r.Final() {
 					if r.Learned, err = b.remember(ctx, job, r, byRequest[r.ID]); err != nil {
 						return CloseJobOut{}, err
 					}
@@ -139,10 +148,13 @@ func waits(found map[[2]string][]*ledger.Finding, pass int) bool {
 }
 
 func (b Base) closePreview(ctx context.Context, in CloseJobIn, open []ledger.Request) (CloseJobOut, error) {
+	if err := b.keepPreview(ctx, in.Job); err != nil {
+		return CloseJobOut{}, err
+	}
 	var gone []ledger.Request
 	for _, r := range open {
 		if !r.Preview { // a request that was given to a preview by its id goes on as it was
-			if _, err := b.Ledger.ChangeRequest(ctx, r.ID, func(r *ledger.Request) error {
+			if _, err := b.Ledger.ChangeRequest(ctx, r.ID, b.Now(), func(r *ledger.Request) error {
 				r.Job, r.Status, r.Attempts = "", r.Unclaimed(), r.Attempts-1
 				return nil
 			}); err != nil && !errors.Is(err, ledger.ErrFinal) {

@@ -42,6 +42,7 @@ type Base struct {
 
 // Event is progress of a step, for people who watch.
 type Event struct {
+	Job    string `json:"job,omitempty"`
 	Target string `json:"target"`
 	Area   string `json:"area"`
 	Doing  string `json:"doing"` // exporting, matching, listing, deleting, ordering, waiting

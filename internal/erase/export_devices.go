@@ -117,7 +117,7 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 			if err != nil {
 				return out, err
 			}
-			b.Report(Event{Target: in.Target, Area: Devices, Doing: "exporting", Pass: in.Pass})
+			b.Report(Event{Job: in.Job, Target: in.Target, Area: Devices, Doing: "exporting", Pass: in.Pass})
 		}
 		status, err := exporter.ExportStatus(ctx, e.ID)
 		if err != nil {
@@ -129,7 +129,7 @@ func ExportDevices(b Base, at func(target string) (Exporter, Container, error), 
 			if err != nil {
 				return out, err
 			}
-			b.Report(Event{Target: in.Target, Area: Devices, Doing: "exporting", Pass: in.Pass, End: true})
+			b.Report(Event{Job: in.Job, Target: in.Target, Area: Devices, Doing: "exporting", Pass: in.Pass, End: true})
 			_, err = b.Ledger.ChangeExport(ctx, in.Job, in.Target, func(e *ledger.Export) {
 				e.Ready, e.Pieces = true, n
 				e.End()

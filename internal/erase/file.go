@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/lethe-dsr/lethe/internal/duty"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/subject"
@@ -26,21 +27,13 @@ func File(ctx context.Context, b Base, channel string, preview bool, people []su
 		return out, err
 	}
 	for _, s := range people {
-		s = s.Canonical()
-		if len(s.Identifiers) == 0 || len(s.Identifiers) > subject.MaxIdentifiers {
-			return out, fault.New(fault.BadInput, "a person has %d identifiers; 1 to %d can be worked on", len(s.Identifiers), subject.MaxIdentifiers)
-		}
-		keys := make([]string, len(s.Identifiers))
-		for n, id := range s.Identifiers {
-			keys[n] = b.Seal.Digest("identifier", id.Key())
-		}
 		person := b.PersonDigest(s)
 		if id, ok := filed[person]; ok {
 			out.Requests = append(out.Requests, id)
 			continue
 		}
 		if !preview {
-			r, err := b.Ledger.OpenFor(ctx, keys)
+			r, err := OpenRequestOf(ctx, b, s)
 			if err == nil {
 				out.Requests, out.Joined = append(out.Requests, r.ID), out.Joined+1
 				continue
@@ -49,19 +42,44 @@ func File(ctx context.Context, b Base, channel string, preview bool, people []su
 				return out, err
 			}
 		}
-		id, now := b.NewID(), b.Now()
-		sealed, err := b.Seal.Seal(ctx, "request/"+id, s.Encode())
+		r, err := NewRequest(ctx, b, s, channel)
 		if err != nil {
 			return out, err
 		}
-		fresh = append(fresh, ledger.Request{
-			ID: id, Status: ledger.Pending, Channel: channel, Regulation: string(b.Config.Regulation),
-			Received: now, Due: Due(string(b.Config.Regulation), now), Person: person, Subject: sealed, Keys: keys, Preview: preview,
-		})
-		filed[person] = id
-		out.Requests = append(out.Requests, id)
+		r.Preview = preview
+		fresh = append(fresh, r)
+		filed[person] = r.ID
+		out.Requests = append(out.Requests, r.ID)
 	}
 	return out, b.Ledger.File(ctx, fresh)
+}
+
+// NewRequest makes a request of a person that came by a channel (cli, console, api, opendsr, form), received now, its
+// identifiers sealed; it is not filed yet. The error is fault.BadInput for a person with no identifier or too many.
+func NewRequest(ctx context.Context, b Base, s subject.Subject, channel string) (ledger.Request, error) {
+	s = s.Canonical()
+	if len(s.Identifiers) == 0 || len(s.Identifiers) > subject.MaxIdentifiers {
+		return ledger.Request{}, fault.New(fault.BadInput, "a person has %d identifiers; 1 to %d can be worked on", len(s.Identifiers), subject.MaxIdentifiers)
+	}
+	id, now := b.NewID(), b.Now()
+	sealed, err := b.Seal.Seal(ctx, "request/"+id, s.Encode())
+	if err != nil {
+		return ledger.Request{}, err
+	}
+	return ledger.Request{
+		ID: id, Status: ledger.Pending, Channel: channel, Regulation: string(b.Config.Regulation),
+		Received: now, Due: duty.Due(b.Config.Regulation, now), Verified: now,
+		Person: b.PersonDigest(s), Subject: sealed, Keys: b.keys(s), Tell: len(b.Config.Serve.Webhooks) > 0,
+	}, nil
+}
+
+// keys are the keyed digests by which a person's identifiers are found.
+func (b Base) keys(s subject.Subject) []string {
+	keys := make([]string, len(s.Identifiers))
+	for n, id := range s.Identifiers {
+		keys[n] = b.Seal.Digest("identifier", id.Key())
+	}
+	return keys
 }
 
 // PersonDigest is the keyed digest by which requests and certificates know a person: whoever has the identifiers and
@@ -72,11 +90,7 @@ func (b Base) PersonDigest(s subject.Subject) string {
 
 // OpenRequestOf finds the open request that a person would join; ledger.ErrNotFound where there is none.
 func OpenRequestOf(ctx context.Context, b Base, s subject.Subject) (ledger.Request, error) {
-	keys := make([]string, len(s.Identifiers))
-	for n, id := range s.Identifiers {
-		keys[n] = b.Seal.Digest("identifier", id.Key())
-	}
-	return b.Ledger.OpenFor(ctx, keys)
+	return b.Ledger.OpenFor(ctx, b.keys(s.Canonical()), nil)
 }
 
 // closedIn gives the requests that have ended in these jobs, by the digest of their person.
@@ -84,11 +98,13 @@ func (b Base) closedIn(ctx context.Context, jobs []string) (map[string]string, e
 	out := map[string]string{}
 	for _, job := range jobs {
 		err := b.Ledger.Members(ctx, job, func(id string, m ledger.Member) error {
-			if !m.Status.Final() {
+			if m.Status == "" {
 				return nil
 			}
 			r, err := b.Ledger.Request(ctx, id)
-			out[r.Person] = r.ID
+			if err == nil && r.Final() {
+				out[r.Person] = r.ID
+			}
 			return err
 		})
 		if err != nil {

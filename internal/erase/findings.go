@@ -36,14 +36,15 @@ func (b Base) eachFinding(ctx context.Context, job ledger.Job, do func(ledger.Fi
 }
 
 // digests reads the keyed digests of the people of a job's requests, also of those that are closed: a plan must not
-// change because somebody's request ended.
-func (b Base) digests(ctx context.Context, job string) (map[string]string, error) {
-	out := map[string]string{}
-	err := b.Ledger.AllRequestsOf(ctx, job, func(r ledger.Request) error {
-		out[r.ID] = r.Person
+// change because somebody's request ended. With them comes what people decided in earlier jobs of the requests.
+func (b Base) digests(ctx context.Context, job string) (people map[string]string, decided decisions, err error) {
+	people, decided = map[string]string{}, decisions{}
+	err = b.Ledger.AllRequestsOf(ctx, job, func(r ledger.Request) error {
+		people[r.ID] = r.Person
+		decided.add(r)
 		return nil
 	})
-	return out, err
+	return people, decided, err
 }
 
 func (b Base) save(ctx context.Context, job string, findings []*ledger.Finding) error {

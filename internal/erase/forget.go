@@ -47,7 +47,7 @@ func (b Base) forget(ctx context.Context, in On, area string, size int, del func
 			}
 			went = went[:0]
 		}
-		b.Report(Event{Target: in.Target, Area: area, Doing: "deleting", Pass: in.Pass, Done: int64(total - len(todo)), Total: int64(total), End: len(todo) == 0})
+		b.Report(Event{Job: in.Job, Target: in.Target, Area: area, Doing: "deleting", Pass: in.Pass, Done: int64(total - len(todo)), Total: int64(total), End: len(todo) == 0})
 	}
 	return Slice{Done: len(todo) == 0}, b.Ledger.SetFindings(ctx, in.Job, went)
 }

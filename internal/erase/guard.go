@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/match"
 )
 
 // Grounds on which a finding waits for a person, and why something is kept or out of scope.
@@ -14,10 +15,23 @@ const (
 	OverLimit      = "more than the limit for one person"
 	OverShare      = "more than the allowed share of all devices"
 	ThroughDevices = "found through devices that wait"
+	Unproven       = "found only by an identifier that nobody verified"
 	RejectedBy     = "rejected in review"
 	NotApproved    = "not approved"
 	NoIdentifier   = "no identifier for this provider"
 )
+
+// Grounds on which a person may keep what a plan would delete; none need be named.
+const (
+	OtherPerson    = "other_person"    // it belongs to somebody else
+	LegalDuty      = "legal_duty"      // GDPR art. 17(3)(b)
+	LegalClaims    = "legal_claims"    // GDPR art. 17(3)(e)
+	FreeSpeech     = "free_expression" // GDPR art. 17(3)(a)
+	PublicInterest = "public_interest" // GDPR art. 17(3)(c) and (d): public health, archives, research
+)
+
+// Grounds lists them, in the order in which they are shown.
+var Grounds = [...]string{OtherPerson, LegalDuty, LegalClaims, FreeSpeech, PublicInterest}
 
 // shareFrom is how many devices an export must have before the share of them counts: small apps would be stopped for
 // nothing.
@@ -78,15 +92,24 @@ func (b Base) guard(all, open []*ledger.Finding, lanes map[[2]string]ledger.Lane
 	}
 	for _, f := range open {
 		through := false
+		unproven := false
 		for id, rules := range f.Requests {
-			through = through || f.Area != Devices && tooMany[id] && !slices.ContainsFunc(rules, byNamed)
+			through = through || f.Area != Devices && tooMany[id] && proven(rules) && !slices.ContainsFunc(rules, byNamed)
+			unproven = unproven || !proven(rules)
 		}
 		hold(f, ThroughDevices, through)
+		hold(f, Unproven, unproven)
 		slices.Sort(f.Grounds)
 	}
 }
 
-// byNamed tells whether a rule cannot come from an id that was learned from a device.
+// byNamed tells whether a rule rests on a verified identifier, and cannot come from an id that was learned from a device.
 func byNamed(rule string) bool {
-	return rule != LearnedOrder && !strings.HasPrefix(rule, "install id") && !strings.HasPrefix(rule, "user id")
+	return match.Rule(rule).Verified() && rule != LearnedOrder && !strings.HasPrefix(rule, "install id") && !strings.HasPrefix(rule, "user id")
+}
+
+// proven tells whether one of the rules by which an object was found for a request rests on a verified identifier, or on
+// a device that was found by one. Whoever types another person's account id into the form has verified an address only.
+func proven(rules []string) bool {
+	return slices.ContainsFunc(rules, func(r string) bool { return match.Rule(r).Verified() })
 }

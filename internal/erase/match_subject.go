@@ -127,7 +127,7 @@ func (b Base) matchPiece(ctx context.Context, in MatchSubjectIn, c Container, m 
 	if !stopped {
 		cur.Part, cur.At = cur.Part+1, 0
 	}
-	b.Report(Event{Target: in.Target, Area: Devices, Doing: "matching", Pass: in.Pass, Piece: n, Done: tally.Devices, Found: seen})
+	b.Report(Event{Job: in.Job, Target: in.Target, Area: Devices, Doing: "matching", Pass: in.Pass, Piece: n, Done: tally.Devices, Found: seen})
 	return cur, b.Ledger.SetCursor(ctx, in.Job, shardName(in.Target, in.Shard), cur)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -84,7 +85,7 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		if err != nil {
 			return OpenJobOut{}, err
 		}
-		held, err := b.Ledger.Claim(ctx, in.Job, invited)
+		held, err := b.Ledger.Claim(ctx, in.Job, invited, b.Now())
 		if err != nil {
 			return OpenJobOut{}, err
 		}
@@ -100,17 +101,35 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 	}
 }
 
+// swept lists what a sweep takes in a mode: the open requests, urgent or not, that no job holds and that ask for no other
+// mode. Who asked for an approval must not be erased without one.
+func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err error) {
+	var open []string
+	err = b.Ledger.OpenRequests(ctx, func(id string) error {
+		open = append(open, id)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = b.Ledger.Each(ctx, open, func(r ledger.Request) error {
+		if r.Job == "" && (r.Mode == "" || r.Mode == string(mode)) {
+			ids = append(ids, r.ID)
+		}
+		return nil
+	})
+	return ids, err
+}
+
 // wanted lists the requests that the input asks for; a subject is registered first.
 func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]string, error) {
 	ids := in.Input.Requests
 	if in.Input.Sweep {
-		err := b.Ledger.OpenRequests(ctx, func(id string) error {
-			ids = append(ids, id)
-			return nil
-		})
+		swept, err := b.swept(ctx, mode)
 		if err != nil {
 			return nil, err
 		}
+		ids = slices.Concat(ids, swept)
 	}
 	for _, id := range in.Input.Requests {
 		if _, err := b.Ledger.Request(ctx, id); err != nil && !errors.Is(err, ledger.ErrNotFound) {

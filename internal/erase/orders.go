@@ -5,6 +5,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/match"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -29,10 +30,12 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 		if !ok {
 			continue // its lane fails with UnknownTarget when it is asked to forget
 		}
-		ordered := map[[2]string]bool{} // digest and request; an earlier pass wrote them down
+		ordered := map[[3]string]bool{} // digest, request and rule; an earlier pass wrote them down
 		err := b.Ledger.Findings(ctx, job.ID, id, Profile, func(f ledger.Finding) error {
-			for request := range f.Requests {
-				ordered[[2]string{f.Digest, request}] = true
+			for request, rules := range f.Requests {
+				for _, rule := range rules {
+					ordered[[3]string{f.Digest, request, rule}] = true
+				}
 			}
 			return nil
 		})
@@ -43,12 +46,15 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 		for _, p := range people {
 			for n, userID := range customIDs(t.CustomID, p.Identifiers, p.UserIDs) {
 				digest := b.objectDigest(id, Profile, userID)
-				if ordered[[2]string{digest, p.Ref}] {
-					continue
-				}
-				rule := "ordered by " + string(t.CustomID.Type)
+				rule := match.Rule("ordered by " + t.CustomID.Type)
 				if n >= len(p.Identifiers) {
 					rule = LearnedOrder
+				}
+				if p.Unverified {
+					rule = rule.Unverified()
+				}
+				if ordered[[3]string{digest, p.Ref, string(rule)}] {
+					continue
 				}
 				sealed, err := b.sealObject(ctx, job.ID, object{ID: userID})
 				if err != nil {
@@ -56,7 +62,7 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 				}
 				found = append(found, ledger.Finding{
 					Target: id, Area: Profile, Digest: digest, Object: sealed,
-					Requests: map[string][]string{p.Ref: {rule}}, Seen: pass,
+					Requests: map[string][]string{p.Ref: {string(rule)}}, Seen: pass,
 				})
 			}
 		}

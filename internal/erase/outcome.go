@@ -11,19 +11,17 @@ import (
 // judge says what became of one request in one searched area, from what was found for it there and how the lane fared.
 func judge(found []*ledger.Finding, lane ledger.Lane, trouble string) ledger.Outcome {
 	o := ledger.Outcome{Found: len(found), Searched: lane.Times, Seen: lane.Seen, Skipped: lane.Skipped, Word: ledger.Nothing}
-	var ground, reason string
+	var kept keptWhy
+	var reason string
 	for _, f := range found {
 		switch {
 		case !f.Deleted.IsZero() && f.Seen < lane.Searched && f.Already:
 			o.Already++
 		case !f.Deleted.IsZero() && f.Seen < lane.Searched:
 			o.Deleted++
-		case f.Rejected:
+		case f.Rejected, f.Held:
 			o.Kept++
-			ground = RejectedBy
-		case f.Held:
-			o.Kept++
-			ground = NotApproved
+			kept.add(f)
 		case f.Deleted.IsZero() && f.Seen < lane.Searched:
 			o.Already++ // gone before it was its turn
 		case f.Fault != "":
@@ -57,8 +55,8 @@ func judge(found []*ledger.Finding, lane ledger.Lane, trouble string) ledger.Out
 	}
 	if reason != "" {
 		o.Word, o.Reason = ledger.NotDone, reason
-	} else if ground != "" {
-		o.Word, o.Reason = ledger.Kept, ground
+	} else if why := kept.reason(); why != "" {
+		o.Word, o.Reason = ledger.Kept, why
 	}
 	return o
 }
@@ -70,7 +68,8 @@ func judgeOrders(found []*ledger.Finding, lane ledger.Lane) ledger.Outcome {
 		o.Word, o.Reason = ledger.Nothing, NoIdentifier
 		return o
 	}
-	var kept, closed, reason string
+	var kept keptWhy
+	var closed, reason string
 	for _, f := range found {
 		switch {
 		case !f.Deleted.IsZero():
@@ -78,10 +77,9 @@ func judgeOrders(found []*ledger.Finding, lane ledger.Lane) ledger.Outcome {
 			if f.Token != "" && !slices.Contains(o.Tokens, f.Token) {
 				o.Tokens = append(o.Tokens, f.Token)
 			}
-		case f.Rejected:
-			o.Kept, kept = o.Kept+1, RejectedBy
-		case f.Held:
-			o.Kept, kept = o.Kept+1, firstOf(kept, NotApproved)
+		case f.Rejected, f.Held:
+			o.Kept++
+			kept.add(f)
 		case f.Fault == "" && fault.Name(lane.Forget) == fault.ProviderClosed:
 			closed = lane.Forget
 		default:
@@ -91,8 +89,8 @@ func judgeOrders(found []*ledger.Finding, lane ledger.Lane) ledger.Outcome {
 	switch { // the worst counts
 	case reason != "":
 		o.Word, o.Reason = ledger.NotDone, reason
-	case kept != "":
-		o.Word, o.Reason = ledger.Kept, kept
+	case kept.reason() != "":
+		o.Word, o.Reason = ledger.Kept, kept.reason()
 	case closed != "":
 		o.Word = ledger.ProviderClosed
 	}

@@ -13,19 +13,32 @@ import (
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
-// people opens the subjects of a job's requests, and adds what the devices of one target say of them: install ids
-// always, user ids where the target allows it.
+// people opens the subjects of a job's requests, and adds what the devices of targets say of them: install ids always,
+// user ids where the target allows it. Identifiers that nobody verified, and what devices say that only they led to, make
+// a second person of their request, an unverified one.
 func (b Base) people(ctx context.Context, job string, targets ...config.Target) ([]match.Person, error) {
+	type half struct {
+		request    string
+		unverified bool
+	}
 	var out []match.Person
-	at := map[string]int{}
-	add := func(ref string, t config.Target, l learned) {
-		n, ok := at[ref]
+	at, held := map[half]int{}, map[string]bool{}
+	person := func(request string, unverified bool) *match.Person {
+		n, ok := at[half{request, unverified}]
 		if !ok {
+			n = len(out)
+			at[half{request, unverified}], out = n, append(out, match.Person{Ref: request, Unverified: unverified})
+		}
+		return &out[n]
+	}
+	add := func(request string, unverified bool, t config.Target, l learned) {
+		if !held[request] || len(l.Installs) == 0 {
 			return
 		}
-		out[n].Installs = append(out[n].Installs, l.Installs...)
+		p := person(request, unverified)
+		p.Installs = append(p.Installs, l.Installs...)
 		if t.LearnUserID {
-			out[n].UserIDs = append(out[n].UserIDs, l.UserIDs...)
+			p.UserIDs = append(p.UserIDs, l.UserIDs...)
 		}
 	}
 	err := b.Ledger.RequestsOf(ctx, job, func(r ledger.Request) error {
@@ -37,11 +50,14 @@ func (b Base) people(ctx context.Context, job string, targets ...config.Target) 
 		if err != nil {
 			return err
 		}
-		at[r.ID] = len(out)
-		out = append(out, match.Person{Ref: r.ID, Identifiers: s.Identifiers})
+		held[r.ID] = true
+		for _, id := range s.Identifiers {
+			p := person(r.ID, slices.Contains(r.Claimed, string(id.Type)))
+			p.Identifiers = append(p.Identifiers, id)
+		}
 		former, err := b.openLearned(ctx, r)
 		for _, t := range targets {
-			add(r.ID, t, former[t.ID])
+			add(r.ID, false, t, former[t.ID]) // nothing made these devices wait, or a person approved them
 		}
 		return err
 	})
@@ -54,10 +70,13 @@ func (b Base) people(ctx context.Context, job string, targets ...config.Target) 
 				return nil
 			}
 			o, err := b.openObject(ctx, job, f)
-			for id := range f.Requests {
-				add(id, t, o.learned())
+			if err != nil {
+				return err
 			}
-			return err
+			for id, rules := range f.Requests {
+				add(id, f.Approved == "" && !proven(rules), t, o.learned())
+			}
+			return nil
 		})
 		if err != nil {
 			return nil, err

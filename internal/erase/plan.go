@@ -66,7 +66,7 @@ func LoadPlan(ctx context.Context, b Base, jobID string, reveal bool) (Plan, err
 	if err != nil {
 		return Plan{}, err
 	}
-	people, err := b.digests(ctx, jobID)
+	people, _, err := b.digests(ctx, jobID)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
@@ -84,14 +85,14 @@ func TestDigestsCoverPeopleWhoAreClosed(t *testing.T) {
 	if err := b.Ledger.Invite(ctx, "job", []string{"R1"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Ledger.Claim(ctx, "job", []string{"R1"}); err != nil {
+	if _, err := b.Ledger.Claim(ctx, "job", []string{"R1"}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	r.Status, r.Closed = ledger.NothingFound, b.Now()
 	if err := b.Ledger.CloseRequests(ctx, "job", []ledger.Closing{{Request: r}}); err != nil {
 		t.Fatal(err)
 	}
-	people, err := b.digests(ctx, "job")
+	people, _, err := b.digests(ctx, "job")
 	if err != nil || people["R1"] != "p1" {
 		t.Errorf("got %v (%v), want the closed request's person", people, err)
 	}

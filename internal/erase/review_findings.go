@@ -66,11 +66,14 @@ func ReviewFindings(b Base) func(context.Context, ReviewFindingsIn) (ReviewFindi
 		}
 		open := slices.Clone(all)
 		open = slices.DeleteFunc(open, func(f *ledger.Finding) bool { return !b.toDo(*f, lanes, in.Pass) })
-		b.guard(all, open, lanes)
-		people, err := b.digests(ctx, in.Job)
+		people, decided, err := b.digests(ctx, in.Job)
 		if err != nil {
 			return ReviewFindingsOut{}, err
 		}
+		if open, err = b.keepAgain(ctx, in.Job, open, decided); err != nil {
+			return ReviewFindingsOut{}, err
+		}
+		b.guard(all, open, lanes)
 		return b.decide(ctx, job, in.Pass, all, open, people)
 	}
 }
@@ -173,7 +176,7 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 				if a.Approved {
 					f.Approved = planLine(f, people)
 				} else {
-					f.Rejected = true
+					f.Rejected, f.Ground = true, a.Ground
 				}
 			}
 			held, out.Plan = nil, ""

@@ -68,6 +68,6 @@ func (w *walk) save(ctx context.Context, found []ledger.Finding) error {
 		return err
 	}
 	w.found += int64(len(found))
-	w.b.Report(Event{Target: w.on.Target, Area: w.area, Doing: "listing", Pass: w.on.Pass, Done: w.cur.Seen, Found: w.found, End: w.cur.Done})
+	w.b.Report(Event{Job: w.on.Job, Target: w.on.Target, Area: w.area, Doing: "listing", Pass: w.on.Pass, Done: w.cur.Seen, Found: w.found, End: w.cur.Done})
 	return w.b.Ledger.SetCursor(ctx, w.on.Job, w.name(), w.cur)
 }

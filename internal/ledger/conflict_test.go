@@ -66,13 +66,13 @@ func work(t *testing.T, l *ledger.Ledger) []struct {
 		}},
 		{"Invite", func() error { return l.Invite(t.Context(), "job", members) }},
 		{"Claim", func() error {
-			held, err := l.Claim(t.Context(), "job", members)
+			held, err := l.Claim(t.Context(), "job", members, time.Now())
 			if err == nil && len(held) != len(members) {
 				err = fmt.Errorf("the job holds %d requests", len(held))
 			}
 			return err
 		}},
-		{"MarkRequests", func() error { return l.MarkRequests(t.Context(), "job", ledger.InReview) }},
+		{"MarkRequests", func() error { return l.MarkRequests(t.Context(), "job", ledger.InReview, time.Now()) }},
 		{"CloseRequests", func() error {
 			var all []ledger.Closing
 			for _, id := range members {
@@ -139,11 +139,11 @@ func TestAnotherWriterWins(t *testing.T) {
 	must(t, l.Invite(t.Context(), "job", []string{"r1", "r2"}))
 	must(t, l.Invite(t.Context(), "job", []string{"r1", "r2"})) // a step that is run again
 	store.before = func() { claim(t, other, "faster", "r2") }
-	held, err := l.Claim(t.Context(), "job", []string{"r1", "r2"})
+	held, err := l.Claim(t.Context(), "job", []string{"r1", "r2"}, time.Now())
 	must(t, err)
 	wantIDs(t, "held", held, "r1")
 	store.before = func() { closeRequest(t, other, "job", "r1", ledger.Erased) }
-	must(t, l.MarkRequests(t.Context(), "job", ledger.InReview))
+	must(t, l.MarkRequests(t.Context(), "job", ledger.InReview, time.Now()))
 	if got := status(t, l, "r1"); got != ledger.Erased {
 		t.Errorf("what was closed meanwhile is %s", got)
 	}

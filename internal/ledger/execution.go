@@ -39,7 +39,7 @@ func (l *Ledger) Executions(ctx context.Context, do func(name string) error) err
 
 // DropExecution removes the record of an execution that has ended. Requests that its job still holds, because it could
 // not close them, are free for another job.
-func (l *Ledger) DropExecution(ctx context.Context, name string) error {
+func (l *Ledger) DropExecution(ctx context.Context, name string, at time.Time) error {
 	var held []Request
 	err := l.RequestsOf(ctx, name, func(r Request) error {
 		held = append(held, r)
@@ -52,7 +52,7 @@ func (l *Ledger) DropExecution(ctx context.Context, name string) error {
 		if r.Preview {
 			err = l.Destroy(ctx, r)
 		} else {
-			_, err = l.ChangeRequest(ctx, r.ID, func(r *Request) error {
+			_, err = l.ChangeRequest(ctx, r.ID, at, func(r *Request) error {
 				if r.Job == name {
 					r.Job, r.Status = "", r.Unclaimed()
 				}

@@ -23,6 +23,7 @@ type Finding struct {
 	Held     bool                `json:"held,omitempty"`     // waits for a person
 	Approved string              `json:"approved,omitempty"` // what the plan said of it when a person approved
 	Rejected bool                `json:"rejected,omitempty"`
+	Ground   string              `json:"ground,omitempty"` // of the rejection
 	Deleted  time.Time           `json:"deleted,omitzero"` // when the provider last confirmed its deletion or order
 	InPass   int                 `json:"in_pass,omitempty"`
 	Already  bool                `json:"already,omitempty"` // it was gone when the delete arrived

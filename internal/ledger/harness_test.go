@@ -63,7 +63,7 @@ func status(t *testing.T, l *ledger.Ledger, id string) ledger.Status {
 func claim(t *testing.T, l *ledger.Ledger, job string, requests ...string) []string {
 	t.Helper()
 	must(t, l.Invite(t.Context(), job, requests))
-	held, err := l.Claim(t.Context(), job, requests)
+	held, err := l.Claim(t.Context(), job, requests, time.Now())
 	must(t, err)
 	return held
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ type Job struct {
 type Approval struct {
 	Plan     string    `json:"plan"`
 	Approved bool      `json:"approved"`
+	Ground   string    `json:"ground,omitempty"` // of a rejection
 	By       string    `json:"by"`
 	At       time.Time `json:"at"`
 }
@@ -62,14 +64,34 @@ func (l *Ledger) Job(ctx context.Context, id string) (Job, error) {
 	return j, err
 }
 
+// listKey is the job's place in the list of a month's jobs.
+func (j Job) listKey() Key { return Key{"jobs/" + j.Opened.UTC().Format("2006-01"), j.ID} }
+
 // OpenJob writes a new job unless it is there already, and gives the one that is there.
 func (l *Ledger) OpenJob(ctx context.Context, j Job) (Job, error) {
-	return update(ctx, l, jobKey(j.ID), true, func(there *Job) error {
+	job, err := update(ctx, l, jobKey(j.ID), true, func(there *Job) error {
 		if there.ID == "" {
 			*there = j
 		}
 		return nil
 	})
+	if err != nil || job.Mode == "preview" {
+		return job, err
+	}
+	err = l.store.Write(ctx, Change{Key: job.listKey(), Data: []byte(`{}`), Expires: job.Opened.Add(Retention)})
+	if errors.Is(err, ErrConflict) { // it is there: the step is run again
+		err = nil
+	}
+	return job, err
+}
+
+// Jobs gives the ids of the jobs, previews left out, that were opened in the month of a time, oldest first.
+func (l *Ledger) Jobs(ctx context.Context, month time.Time) (ids []string, err error) {
+	err = each(ctx, l, Job{Opened: month}.listKey().Partition, "", func(id string, _ int64, _ struct{}) error {
+		ids = append(ids, id)
+		return nil
+	})
+	return ids, err
 }
 
 // ChangeJob lets change work on a job.
@@ -102,15 +124,15 @@ func (l *Ledger) Members(ctx context.Context, job string, do func(request string
 
 // Claim gives requests to a job that they are invited to: each that has not ended and that no other job holds becomes
 // running. The places of the others are removed. It answers the ids that the job holds now.
-func (l *Ledger) Claim(ctx context.Context, job string, requests []string) ([]string, error) {
+func (l *Ledger) Claim(ctx context.Context, job string, requests []string, at time.Time) ([]string, error) {
 	claim := func(r *Request) bool {
-		if r.Job != "" || r.Status.Final() || r.Status == Unverified {
+		if r.Job != "" || r.Final() || r.Status == Unverified {
 			return false
 		}
 		r.Job, r.Status, r.Attempts = job, Running, r.Attempts+1
 		return true
 	}
-	if err := l.changeRequests(ctx, requests, claim); err != nil {
+	if err := l.changeRequests(ctx, requests, at, claim); err != nil {
 		return nil, err
 	}
 	var held []string
@@ -134,7 +156,7 @@ func (l *Ledger) Claim(ctx context.Context, job string, requests []string) ([]st
 }
 
 // MarkRequests gives the open requests that a job holds another status.
-func (l *Ledger) MarkRequests(ctx context.Context, job string, s Status) error {
+func (l *Ledger) MarkRequests(ctx context.Context, job string, s Status, at time.Time) error {
 	var ids []string
 	err := l.RequestsOf(ctx, job, func(r Request) error {
 		ids = append(ids, r.ID)
@@ -143,8 +165,8 @@ func (l *Ledger) MarkRequests(ctx context.Context, job string, s Status) error {
 	if err != nil {
 		return err
 	}
-	return l.changeRequests(ctx, ids, func(r *Request) bool {
-		if r.Job != job || r.Status == s || r.Status.Final() {
+	return l.changeRequests(ctx, ids, at, func(r *Request) bool {
+		if r.Job != job || r.Status == s || r.Final() {
 			return false
 		}
 		r.Status = s
@@ -153,13 +175,13 @@ func (l *Ledger) MarkRequests(ctx context.Context, job string, s Status) error {
 }
 
 // changeRequests lets change work on many requests; it tells whether there is anything to write.
-func (l *Ledger) changeRequests(ctx context.Context, ids []string, change func(*Request) bool) error {
+func (l *Ledger) changeRequests(ctx context.Context, ids []string, at time.Time, change func(*Request) bool) error {
 	for from := 0; from < len(ids); from += MaxChanges {
 		var all [][]Change
 		var keys []Key
 		err := l.eachRequest(ctx, ids[from:min(from+MaxChanges, len(ids))], func(r Request, i Item) error {
-			if change(&r) {
-				all, keys = append(all, []Change{{Key: i.Key, Data: encode(r), If: i.Version}}), append(keys, i.Key)
+			if old := r; change(&r) {
+				all, keys = append(all, r.follow(old, i.Version, at)), append(keys, i.Key)
 			}
 			return nil
 		})
@@ -168,10 +190,11 @@ func (l *Ledger) changeRequests(ctx context.Context, ids []string, change func(*
 		}
 		err = l.groups(ctx, all, func(n int) ([]Change, error) {
 			r, version, err := read[Request](ctx, l, keys[n])
+			old := r
 			if err != nil || !change(&r) {
 				return nil, err
 			}
-			return []Change{{Key: keys[n], Data: encode(r), If: version}}, nil
+			return r.follow(old, version, at), nil
 		})
 		if err != nil {
 			return err
@@ -205,6 +228,11 @@ func (l *Ledger) eachRequest(ctx context.Context, ids []string, do func(Request,
 	return nil
 }
 
+// Each reads requests and calls do for those that exist, in the order of ids.
+func (l *Ledger) Each(ctx context.Context, ids []string, do func(Request) error) error {
+	return l.eachRequest(ctx, ids, func(r Request, _ Item) error { return do(r) })
+}
+
 // RequestsOf calls do for the requests of a job that it still holds.
 func (l *Ledger) RequestsOf(ctx context.Context, job string, do func(Request) error) error {
 	return l.AllRequestsOf(ctx, job, func(r Request) error {
@@ -225,7 +253,7 @@ func (l *Ledger) AllRequestsOf(ctx context.Context, job string, do func(Request)
 	if err != nil {
 		return err
 	}
-	return l.eachRequest(ctx, ids, func(r Request, _ Item) error { return do(r) })
+	return l.Each(ctx, ids, do)
 }
 
 // Lanes reads the state of a job's lanes, by target and area.

@@ -28,7 +28,7 @@ func TestTwoJobsNeverHoldOneRequest(t *testing.T) {
 			job := fmt.Sprint("job", n)
 			err := l.Invite(t.Context(), job, wanted)
 			if err == nil {
-				held[n], err = l.Claim(t.Context(), job, wanted)
+				held[n], err = l.Claim(t.Context(), job, wanted, time.Now())
 			}
 			if err != nil {
 				t.Error(err)
@@ -62,7 +62,7 @@ func TestTwoJobsNeverHoldOneRequest(t *testing.T) {
 		wantIDs(t, "members", members, list...)
 	}
 	// A claim that is made again, because its step ran twice, holds the same.
-	again, err := l.Claim(t.Context(), "job0", held[0])
+	again, err := l.Claim(t.Context(), "job0", held[0], time.Now())
 	must(t, err)
 	slices.Sort(again)
 	wantIDs(t, "claimed again", again, held[0]...)
@@ -152,7 +152,7 @@ func TestADroppedExecutionFreesItsRequests(t *testing.T) {
 	if b, err := l.LoadExecution(ctx, "job"); err != nil || string(b) != "2" {
 		t.Errorf("the record is %q, %v", b, err)
 	}
-	must(t, l.DropExecution(ctx, "job"))
+	must(t, l.DropExecution(ctx, "job", time.Now()))
 	wantIDs(t, "executions", ids(t, l.Executions), "other")
 	if _, err := l.LoadExecution(ctx, "job"); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("a dropped execution is there: %v", err)

@@ -43,7 +43,7 @@ func TestMarkRequestsLeavesEndedAndForeignOnesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // a step may run twice
-		if err := l.MarkRequests(ctx, "job", ledger.InReview); err != nil {
+		if err := l.MarkRequests(ctx, "job", ledger.InReview, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

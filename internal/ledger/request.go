@@ -32,26 +32,67 @@ func (s Status) Final() bool {
 	return slices.Contains([]Status{Erased, NothingFound, Cancelled, Denied, Abandoned}, s)
 }
 
+// Final tells whether the request has ended for good: by its status, or because all that is left of it was kept by a
+// person's decision, which another try would not change.
+func (r Request) Final() bool { return r.Status.Final() || r.Settled }
+
 // ErrFinal answers a change of a request that has ended for good.
 var ErrFinal = errors.New("ledger: the request has a final status")
 
 // Request is one person's wish.
 type Request struct {
-	ID         string    `json:"id"`
-	Status     Status    `json:"status"`
-	Channel    string    `json:"channel"` // how it came: cli, console, api, form
-	Regulation string    `json:"regulation"`
-	Received   time.Time `json:"received"`
-	Due        time.Time `json:"due"`
-	Person     string    `json:"person"`             // keyed digest of the whole subject
-	Subject    []byte    `json:"subject,omitempty"`  // sealed; destroyed with a final status
-	Learned    []byte    `json:"learned,omitempty"`  // sealed: what devices that are deleted said; destroyed with it
-	Keys       []string  `json:"keys,omitempty"`     // keyed digests of its identifiers, while it is open
-	Job        string    `json:"job,omitempty"`      // the job that has claimed it
-	LastJob    string    `json:"last_job,omitempty"` // the job that closed it last
-	Attempts   int       `json:"attempts,omitempty"`
-	Closed     time.Time `json:"closed,omitzero"` // when the last job closed it
-	Preview    bool      `json:"preview,omitempty"`
+	ID         string       `json:"id"`
+	Status     Status       `json:"status"`
+	Changed    time.Time    `json:"changed,omitzero"` // when it got this status
+	Channel    string       `json:"channel"`          // how it came: cli, console, api, opendsr, form
+	By         string       `json:"by,omitempty"`     // the name of the API token that filed it
+	Regulation string       `json:"regulation"`
+	Received   time.Time    `json:"received"`
+	Due        time.Time    `json:"due"`
+	Verified   time.Time    `json:"verified,omitzero"`  // when the person's identity was verified
+	Claimed    []string     `json:"claimed,omitempty"`  // identifier types in it that nobody verified
+	Mode       string       `json:"mode,omitempty"`     // that it asks for; empty for the configuration's
+	Urgent     bool         `json:"urgent,omitempty"`   // does not wait for a sweep
+	Person     string       `json:"person"`             // keyed digest of the whole subject
+	Subject    []byte       `json:"subject,omitempty"`  // sealed; destroyed with a final status
+	Learned    []byte       `json:"learned,omitempty"`  // sealed: what devices that are deleted said; destroyed with it
+	Keys       []string     `json:"keys,omitempty"`     // keyed digests of its identifiers, while it is open
+	Job        string       `json:"job,omitempty"`      // the job that has claimed it
+	LastJob    string       `json:"last_job,omitempty"` // the job that closed it last
+	Attempts   int          `json:"attempts,omitempty"`
+	Closed     time.Time    `json:"closed,omitzero"`   // when the last job closed it
+	Settled    bool         `json:"settled,omitempty"` // partial for good: what is left was kept by a person's decision
+	Kept       []KeptObject `json:"kept,omitempty"`    // what was decided to stay, while it is open
+	Ground     string       `json:"ground,omitempty"`  // why it was denied
+	Extension  *Extension   `json:"extension,omitempty"`
+	Preview    bool         `json:"preview,omitempty"`
+
+	// Whom to tell about changes: see Event.
+	Tell      bool      `json:"tell,omitempty"`      // somebody wants to know: changes of status become events
+	Events    int       `json:"events,omitempty"`    // events so far
+	Contact   []byte    `json:"contact,omitempty"`   // sealed: the person's own address; goes into the last event
+	Language  string    `json:"language,omitempty"`  // of mails to the person
+	Callbacks []byte    `json:"callbacks,omitempty"` // sealed: addresses that the sender wants to be called at
+	External  string    `json:"external,omitempty"`  // the sender's own id of the request
+	Told      string    `json:"told,omitempty"`      // the last news of its due date: due_soon or overdue
+	Until     time.Time `json:"until,omitzero"`      // of an unverified request: when it is destroyed
+	news      []string  // kinds of further events that this change makes
+}
+
+// Extension is more time for an answer (GDPR art. 12(3), 11 CCR 7021).
+type Extension struct {
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Before time.Time `json:"before"` // the due date that it replaced
+}
+
+// KeptObject is an object that a person decided to keep, by the digest of its name.
+type KeptObject struct {
+	Target string `json:"target"`
+	Area   string `json:"area"`
+	Digest string `json:"digest"`
+	Ground string `json:"ground"`
 }
 
 // Unclaimed is the status of a request that a job gives back without having worked on it.
@@ -72,9 +113,24 @@ func (r Request) listKey() Key {
 }
 func (r Request) openKey() Key { return Key{"open/" + spread(r.ID), r.ID} }
 
-// filing is the group of changes that brings a request into the ledger.
+// filing is the group of changes that brings a request into the ledger. An unverified one is in no list and found by
+// nobody, and goes by itself when its time is over.
 func (r Request) filing() []Change {
-	changes := []Change{{Key: requestKey(r.ID), Data: encode(r)}, {Key: r.listKey(), Data: []byte(`{}`)}}
+	r.Changed = r.Received
+	changes := []Change{{Key: requestKey(r.ID), Expires: r.Until}}
+	if e, ok := r.event("status", r.Changed); ok {
+		changes = append(changes, e.change(r.Until))
+	}
+	changes[0].Data = encode(r)
+	if r.Status != Unverified {
+		changes = append(changes, r.index()...)
+	}
+	return changes
+}
+
+// index are the entries by which a request is found: the one in the list of all stays, the others while it is open.
+func (r Request) index() []Change {
+	changes := []Change{{Key: r.listKey(), Data: []byte(`{}`)}}
 	if r.Preview {
 		return changes
 	}
@@ -102,16 +158,16 @@ func (l *Ledger) File(ctx context.Context, requests []Request) error {
 	})
 }
 
-// OpenFor finds the open request that already holds all the identifiers with these digests: the same person asking
-// again. ErrNotFound where there is none.
-func (l *Ledger) OpenFor(ctx context.Context, keys []string) (Request, error) {
+// OpenFor finds an open request that already holds all the identifiers with these digests, the same person asking
+// again, and that suits; nil for any. ErrNotFound where there is none.
+func (l *Ledger) OpenFor(ctx context.Context, keys []string, suits func(Request) bool) (Request, error) {
 	var found *Request
 	if len(keys) == 0 {
 		return Request{}, ErrNotFound
 	}
 	err := each(ctx, l, "identifier/"+keys[0], "", func(id string, _ int64, _ struct{}) error {
 		r, err := l.Request(ctx, id)
-		if err != nil || found != nil || r.Status.Final() || r.Status == Unverified {
+		if err != nil || found != nil || r.Final() || r.Status == Unverified || suits != nil && !suits(r) {
 			return err
 		}
 		for _, k := range keys {
@@ -135,16 +191,6 @@ func (l *Ledger) OpenFor(ctx context.Context, keys []string) (Request, error) {
 func (l *Ledger) Request(ctx context.Context, id string) (Request, error) {
 	r, _, err := read[Request](ctx, l, requestKey(id))
 	return r, err
-}
-
-// ChangeRequest lets change work on a request that has not ended; ErrFinal when it has, ErrNotFound when it is not there.
-func (l *Ledger) ChangeRequest(ctx context.Context, id string, change func(*Request) error) (Request, error) {
-	return update(ctx, l, requestKey(id), false, func(r *Request) error {
-		if r.Status.Final() {
-			return ErrFinal
-		}
-		return change(r)
-	})
 }
 
 // Requests calls do for the ids of all requests, open and closed, by no particular order.
@@ -212,92 +258,6 @@ type Outcome struct {
 	Seen     int64     `json:"seen,omitempty"`    // objects looked at by the last search
 	Skipped  int64     `json:"unreadable,omitempty"`
 	At       time.Time `json:"at"`
-}
-
-// Closing is one request at the end of a job.
-type Closing struct {
-	Request     Request // with its new status
-	Outcomes    []Outcome
-	Certificate string
-}
-
-// CloseRequests writes the end of requests in their job: status, outcomes and certificate; with a final status the
-// sealed subject and the index entries go. Requests that have ended already, or that another job holds, are left as they
-// are.
-func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closing) error {
-	all := make([][]Change, len(closings))
-	for n, c := range closings {
-		var err error
-		if all[n], err = l.closing(ctx, job, c); err != nil {
-			return err
-		}
-	}
-	return l.groups(ctx, all, func(n int) ([]Change, error) { return l.closing(ctx, job, closings[n]) })
-}
-
-// closing is the group of changes that ends one request in its job; none when there is nothing to end.
-func (l *Ledger) closing(ctx context.Context, job string, c Closing) ([]Change, error) {
-	id := c.Request.ID
-	outcomesKey, certificateKey := Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"}
-	items, err := l.store.Get(ctx, requestKey(id), memberKey(job, id), outcomesKey, certificateKey)
-	if err != nil {
-		return nil, err
-	}
-	versions := map[Key]int64{}
-	var old Request
-	for _, i := range items {
-		versions[i.Key] = i.Version
-		if i.Key == requestKey(id) {
-			if err := decode(i, &old); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if old.ID == "" || old.Status.Final() || old.Job != job {
-		return nil, nil
-	}
-	r := c.Request
-	r.Job, r.LastJob = "", job
-	var expires time.Time
-	changes := []Change{{Key: memberKey(job, id), Data: encode(Member{Status: r.Status}), If: versions[memberKey(job, id)]}}
-	if r.Status.Final() {
-		r.Subject, r.Learned, r.Keys = nil, nil, nil
-		expires = r.Closed.Add(Retention)
-		changes = append(changes, old.unindex()...)
-	}
-	return append(changes,
-		Change{Key: requestKey(id), Data: encode(r), If: versions[requestKey(id)], Expires: expires},
-		Change{Key: outcomesKey, Data: encode(c.Outcomes), If: versions[outcomesKey], Expires: expires},
-		Change{Key: certificateKey, Data: encode(c.Certificate), If: versions[certificateKey], Expires: expires},
-	), nil
-}
-
-// unindex removes the entries by which an open request is found.
-func (r Request) unindex() []Change {
-	changes := []Change{{Key: r.openKey()}}
-	for _, k := range r.Keys {
-		changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
-	}
-	return changes
-}
-
-// Abandon ends an open request that no job holds: its sealed subject and index entries go.
-func (l *Ledger) Abandon(ctx context.Context, id string, at time.Time) error {
-	r, version, err := read[Request](ctx, l, requestKey(id))
-	if err != nil || r.Status.Final() || r.Job != "" {
-		return err
-	}
-	changes := r.unindex()
-	r.Status, r.Closed, r.Subject, r.Learned, r.Keys = Abandoned, at, nil, nil, nil
-	kept, err := l.store.Get(ctx, Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"})
-	if err != nil {
-		return err
-	}
-	for _, i := range kept {
-		changes = append(changes, Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: at.Add(Retention)})
-	}
-	changes = append(changes, Change{Key: requestKey(id), Data: encode(r), If: version, Expires: at.Add(Retention)})
-	return l.store.Write(ctx, changes...)
 }
 
 // Outcomes reads what became of a request, in the order of targets and areas; none before its first job closed it.

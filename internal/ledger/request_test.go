@@ -32,17 +32,23 @@ func TestSomebodyWithAnOpenRequestJoinsIt(t *testing.T) {
 		{[]string{"mail", "user"}, "r1"}, {[]string{"user", "mail"}, "r1"}, {[]string{"mail"}, "r1"}, {[]string{"phone"}, "r2"},
 		{[]string{"mail", "phone"}, ""}, {[]string{"mail", "user", "more"}, ""}, {[]string{"nobody"}, ""}, {nil, ""},
 	} {
-		r, err := l.OpenFor(t.Context(), c.keys)
+		r, err := l.OpenFor(t.Context(), c.keys, nil)
 		if c.want == "" && !errors.Is(err, ledger.ErrNotFound) || c.want != "" && (err != nil || r.ID != c.want) {
 			t.Errorf("%q: got %s, %v, want %s", c.keys, r.ID, err, c.want)
 		}
 	}
+	for id, want := range map[string]string{"r1": "r1", "r2": ""} {
+		r, err := l.OpenFor(t.Context(), []string{"mail"}, func(r ledger.Request) bool { return r.ID == id })
+		if want == "" && !errors.Is(err, ledger.ErrNotFound) || want != "" && (err != nil || r.ID != want) {
+			t.Errorf("where %s suits: got %s, %v, want %s", id, r.ID, err, want)
+		}
+	}
 	claim(t, l, "job", "r1")
-	if r, err := l.OpenFor(t.Context(), []string{"mail"}); err != nil || r.ID != "r1" {
+	if r, err := l.OpenFor(t.Context(), []string{"mail"}, nil); err != nil || r.ID != "r1" {
 		t.Errorf("a request that runs cannot be joined: %v", err)
 	}
 	closeRequest(t, l, "job", "r1", ledger.Erased)
-	if _, err := l.OpenFor(t.Context(), []string{"mail"}); !errors.Is(err, ledger.ErrNotFound) {
+	if _, err := l.OpenFor(t.Context(), []string{"mail"}, nil); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("a request that has ended was joined: %v", err)
 	}
 }
@@ -56,7 +62,7 @@ func TestAPreviewIsNeitherOpenNorJoined(t *testing.T) {
 	wantIDs(t, "open requests", ids(t, l.OpenRequests))
 	wantIDs(t, "requests", ids(t, l.Requests))
 	wantIDs(t, "previews", ids(t, l.Previews), "p1")
-	if _, err := l.OpenFor(t.Context(), []string{"mail"}); !errors.Is(err, ledger.ErrNotFound) {
+	if _, err := l.OpenFor(t.Context(), []string{"mail"}, nil); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("a preview was joined: %v", err)
 	}
 	must(t, l.Destroy(t.Context(), r))
@@ -83,7 +89,7 @@ func TestTheEndOfARequest(t *testing.T) {
 			if r.Status != c.status || r.Job != "" || r.LastJob != "job" {
 				t.Errorf("%s, held by %q, closed by %q", r.Status, r.Job, r.LastJob)
 			}
-			_, joins := l.OpenFor(t.Context(), []string{"mail"})
+			_, joins := l.OpenFor(t.Context(), []string{"mail"}, nil)
 			if gone := len(r.Subject) == 0 && len(r.Keys) == 0 && errors.Is(joins, ledger.ErrNotFound) && len(ids(t, l.OpenRequests)) == 0; gone != c.final {
 				t.Errorf("identifiers destroyed: %v, want %v", gone, c.final)
 			}
@@ -108,10 +114,12 @@ func TestAFinalStatusIsNeverOverwritten(t *testing.T) {
 	closeRequest(t, l, "job", "r1", ledger.Erased)
 	stale.Status = ledger.Failed
 	must(t, l.CloseRequests(t.Context(), "job", []ledger.Closing{{Request: stale}})) // a step that runs twice
-	if _, err := l.ChangeRequest(t.Context(), "r1", func(r *ledger.Request) error { r.Status = ledger.Pending; return nil }); !errors.Is(err, ledger.ErrFinal) {
+	if _, err := l.ChangeRequest(t.Context(), "r1", time.Now(), func(r *ledger.Request) error { r.Status = ledger.Pending; return nil }); !errors.Is(err, ledger.ErrFinal) {
 		t.Errorf("changing a request that has ended: %v, want ErrFinal", err)
 	}
-	must(t, l.Abandon(t.Context(), "r1", time.Now()))
+	if _, err := l.End(t.Context(), "r1", ledger.Abandoned, "", time.Now()); !errors.Is(err, ledger.ErrFinal) {
+		t.Errorf("ending a request that has ended: %v, want ErrFinal", err)
+	}
 	if held := claim(t, l, "job2", "r1"); len(held) > 0 {
 		t.Error("a request that has ended was claimed")
 	}
@@ -134,8 +142,10 @@ func TestAnAbandonedRequestForgetsThePerson(t *testing.T) {
 	must(t, l.File(t.Context(), []ledger.Request{request("r1", "mail"), request("r2", "mail2")}))
 	claim(t, l, "job", "r1", "r2")
 	closeRequest(t, l, "job", "r1", ledger.Partial)
-	for _, id := range []string{"r1", "r2"} {
-		must(t, l.Abandon(t.Context(), id, time.Now()))
+	for id, want := range map[string]error{"r1": nil, "r2": ledger.ErrHeld} {
+		if _, err := l.End(t.Context(), id, ledger.Abandoned, "", time.Now()); !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", id, err, want)
+		}
 	}
 	r, err := l.Request(t.Context(), "r1")
 	must(t, err)

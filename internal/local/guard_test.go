@@ -34,7 +34,7 @@ func waiting(p erase.Plan) []string {
 
 func (w *world) decide(job string, approved bool) {
 	w.t.Helper()
-	if err := w.house.Decide(w.t.Context(), job, w.plan(job).Hash, "officer", approved); err != nil {
+	if err := w.house.Decide(w.t.Context(), job, erase.Word{Plan: w.plan(job).Hash, By: "officer", Approved: approved}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -163,7 +163,7 @@ func TestAnotherPlanThanTheOneThatWaitsIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{noOther: true})
 	run := w.erase(ann(t), config.Approve)
-	err := w.house.Decide(t.Context(), run.Job, "0000", "officer", true)
+	err := w.house.Decide(t.Context(), run.Job, erase.Word{Plan: "0000", By: "officer", Approved: true})
 	if !fault.Is(err, fault.WrongPlan) {
 		t.Errorf("got %v, want WrongPlan", err)
 	}
@@ -171,7 +171,7 @@ func TestAnotherPlanThanTheOneThatWaitsIsRefused(t *testing.T) {
 	w.wantLost()
 	w.decide(run.Job, true)
 	w.wantStatus(run.Requests[0], ledger.Erased)
-	if err := w.house.Decide(t.Context(), run.Job, w.plan(run.Job).Hash, "officer", true); !fault.Is(err, fault.WrongPlan) {
+	if err := w.house.Decide(t.Context(), run.Job, erase.Word{Plan: w.plan(run.Job).Hash, By: "officer", Approved: true}); !fault.Is(err, fault.WrongPlan) {
 		t.Errorf("a job that has ended was approved: %v", err)
 	}
 }
@@ -242,7 +242,7 @@ func TestDriftNeedsANewApproval(t *testing.T) {
 			if !slices.Contains(w.held(), c.object) {
 				t.Error("what nobody approved is gone")
 			}
-			if err := w.house.Decide(t.Context(), run.Job, first, "officer", true); !fault.Is(err, fault.WrongPlan) {
+			if err := w.house.Decide(t.Context(), run.Job, erase.Word{Plan: first, By: "officer", Approved: true}); !fault.Is(err, fault.WrongPlan) {
 				t.Errorf("the plan of before was approved again: %v", err)
 			}
 			w.decide(run.Job, true)

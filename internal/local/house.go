@@ -43,6 +43,7 @@ type Options struct {
 	RetryWait time.Duration                                    // of a provider client's first retry
 	Report    func(erase.Event)                                // progress of steps
 	Observe   func(asl.Event)                                  // progress of the machine
+	Serving   bool                                             // jobs run side by side: the ledger is not compacted after each
 }
 
 // House is an open data directory: the ledger and the key file. Close it.
@@ -57,8 +58,8 @@ type House struct {
 	closeJob func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
 
 	mu      sync.Mutex
-	running map[string]bool // jobs that this process works on now
-	plans   map[string]erase.Plan
+	running map[string]int // jobs that this process works on now, by calls
+	ended   time.Time      // when the first job ended whose traces are not compacted away
 }
 
 // Open opens a data directory, which it makes when create is set. Until Configure it can only be read.
@@ -102,7 +103,7 @@ func Open(dir string, create bool, o Options) (*House, error) {
 	if o.Observe == nil {
 		o.Observe = func(asl.Event) {}
 	}
-	h := &House{Key: key, store: store, opts: o, running: map[string]bool{}, plans: map[string]erase.Plan{}}
+	h := &House{Key: key, store: store, opts: o, running: map[string]int{}}
 	h.Base = erase.Base{
 		Ledger: l, Seal: key,
 		Now:    func() time.Time { return o.Now().UTC().Truncate(time.Millisecond) },
@@ -163,7 +164,7 @@ func (h *House) Configure(c config.Config) error {
 		return err
 	}
 	h.runner, err = asl.New(m, tasks, executions{h.Base.Ledger}, asl.Options{
-		Now: h.opts.Now, Sleep: h.opts.Sleep, Observe: h.observe,
+		Now: h.opts.Now, Sleep: h.opts.Sleep, Observe: h.opts.Observe,
 	})
 	return err
 }
@@ -238,7 +239,7 @@ func at[C any](clients map[string]C, target string) (C, error) {
 func (h *House) alive(_ context.Context, job string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.running[job]
+	return h.running[job] > 0
 }
 
 // stepError carries a step's error name to the runner.

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/duty"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -47,10 +49,10 @@ func (h *House) Preview(ctx context.Context, people []subject.Subject) (Run, err
 	if result.Status != asl.Succeeded {
 		return run, failed(run.Job, result)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	run.Plan = h.plans[run.Job]
-	return run, nil
+	if run.Plan, err = erase.PreviewPlan(ctx, h.Base, run.Job, true); err != nil {
+		return run, err
+	}
+	return run, h.Base.Ledger.DropPreview(ctx, run.Job)
 }
 
 // Erase erases people; none at all means a sweep over everybody whose request is open. Executions that were interrupted
@@ -81,7 +83,7 @@ func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config
 		if err != nil {
 			return run, err
 		}
-		if r.Job == "" && !r.Status.Final() && !slices.Contains(run.Jobs, r.LastJob) {
+		if r.Job == "" && !r.Final() && !slices.Contains(run.Jobs, r.LastJob) {
 			free = append(free, id)
 		} else if run.Job == "" {
 			run.Job = cmp.Or(r.Job, r.LastJob) // held now, or closed by it
@@ -119,35 +121,56 @@ func (h *House) swept(ctx context.Context, jobs []string) ([]string, error) {
 }
 
 // Decide gives a person's word on the plan that waits in a job, and runs the job on.
-func (h *House) Decide(ctx context.Context, job, plan, by string, approved bool) error {
-	// An execution that waited for too long goes on without an answer, before one is written down. One that was killed
-	// after the answer goes on with it.
-	waits, err := h.work(ctx, job, func() (asl.Result, error) { return h.runner.Resume(ctx, job) })
-	switch {
-	case errors.Is(err, asl.ErrNoExecution) && h.decided(ctx, job, plan, approved):
-		return nil // it was said before, and the job has ended
-	case err == nil && waits.Status != asl.Waiting && h.decided(ctx, job, plan, approved):
-		return machineFailed(job, waits)
-	case errors.Is(err, asl.ErrNoExecution), err == nil && waits.Status != asl.Waiting:
-		return fault.New(fault.WrongPlan, "job %s: nothing waits for approval, or its time is over; `lethe show %s` tells how it stands", job, job)
-	case err != nil:
+func (h *House) Decide(ctx context.Context, job string, word erase.Word) error {
+	token, err := h.accept(ctx, job, word)
+	if err != nil || token == "" {
 		return err
 	}
-	token, err := erase.Decide(ctx, h.Base, job, plan, by, approved)
-	if err != nil {
-		return err
-	}
-	result, err := h.work(ctx, job, func() (asl.Result, error) {
-		r, err := h.runner.Succeed(ctx, job, token, []byte(`{}`))
-		if errors.Is(err, asl.ErrToken) || errors.Is(err, asl.ErrTimedOut) { // answered before a crash, or too late
-			return h.runner.Resume(ctx, job)
-		}
-		return r, err
-	})
+	result, err := h.work(ctx, job, func() (asl.Result, error) { return h.answer(ctx, job, token) })
 	if err != nil {
 		return err
 	}
 	return machineFailed(job, result)
+}
+
+// accept writes down a person's word on the plan that waits in a job, and gives the token that lets the job go on: none
+// when the same was said before, and the job has gone on since.
+func (h *House) accept(ctx context.Context, job string, word erase.Word) (token string, err error) {
+	// An execution that waited for too long goes on without an answer, before one is written down. One that was killed
+	// after the answer goes on with it.
+	waits, err := h.work(ctx, job, func() (asl.Result, error) { return h.runner.Resume(ctx, job) })
+	said := err == nil || errors.Is(err, asl.ErrNoExecution)
+	switch {
+	case said && waits.Status != asl.Waiting && h.decided(ctx, job, word.Plan, word.Approved):
+		return "", machineFailed(job, waits)
+	case said && waits.Status != asl.Waiting:
+		return "", fault.New(fault.WrongPlan, "job %s: nothing waits for approval, or its time is over; `lethe show %s` tells how it stands", job, job)
+	case err != nil:
+		return "", err
+	}
+	return erase.Decide(ctx, h.Base, job, word)
+}
+
+// answer runs a job on whose plan was decided.
+func (h *House) answer(ctx context.Context, job, token string) (asl.Result, error) {
+	r, err := h.runner.Succeed(ctx, job, token, []byte(`{}`))
+	if errors.Is(err, asl.ErrToken) || errors.Is(err, asl.ErrTimedOut) { // answered before a crash, or too late
+		return h.runner.Resume(ctx, job)
+	}
+	return r, err
+}
+
+// goOn takes an execution up that was left, also one whose plan was decided just before that.
+func (h *House) goOn(ctx context.Context, name string) (asl.Result, error) {
+	r, err := h.runner.Resume(ctx, name)
+	if err != nil || r.Status != asl.Waiting {
+		return r, err
+	}
+	job, err := h.Base.Ledger.Job(ctx, name)
+	if err != nil || !slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == job.Plan }) {
+		return r, err
+	}
+	return h.answer(ctx, name, job.Token)
 }
 
 // decided tells whether this very word on a plan was given before.
@@ -173,12 +196,14 @@ func (h *House) start(ctx context.Context, run *Run, in erase.Input, requests []
 // work runs an execution on, and tidies up after it when it has ended.
 func (h *House) work(ctx context.Context, job string, on func() (asl.Result, error)) (asl.Result, error) {
 	h.mu.Lock()
-	h.running[job] = true
+	h.running[job]++
 	h.mu.Unlock()
 	defer func() {
 		h.mu.Lock()
-		delete(h.running, job)
-		h.mu.Unlock()
+		defer h.mu.Unlock()
+		if h.running[job]--; h.running[job] == 0 {
+			delete(h.running, job)
+		}
 	}()
 	result, err := on()
 	if err != nil {
@@ -188,13 +213,35 @@ func (h *House) work(ctx context.Context, job string, on func() (asl.Result, err
 		if err := h.endJob(ctx, job); err != nil {
 			return result, err // the execution stays, and the next run closes its job
 		}
-		if err := h.Base.Ledger.DropExecution(ctx, job); err != nil {
+		if err := h.Base.Ledger.DropExecution(ctx, job, h.Base.Now()); err != nil {
 			return result, err
 		}
-		// Destroyed identifiers leave sealed bytes in the file's free pages; a new file has none.
-		return result, h.store.Compact()
+		h.mu.Lock()
+		if h.ended.IsZero() {
+			h.ended = h.Base.Now()
+		}
+		h.mu.Unlock()
+		if h.opts.Serving {
+			return result, nil
+		}
+		return result, h.compact()
 	}
 	return result, nil
+}
+
+// compact writes the ledger anew: destroyed identifiers leave sealed bytes in the file's free pages; a new file has none.
+func (h *House) compact() error {
+	h.mu.Lock()
+	h.ended = time.Time{}
+	h.mu.Unlock()
+	return h.store.Compact()
+}
+
+// endedSince is when the first job ended after the ledger was compacted; zero when none did.
+func (h *House) endedSince() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ended
 }
 
 // endJob closes the job of an execution that ended without doing so: its closing failed, or a timeout or an error of the
@@ -239,7 +286,7 @@ func (h *House) takeUp(ctx context.Context, previewsOnly bool) (ran []string, st
 		if previewsOnly && !preview {
 			continue
 		}
-		result, err := h.work(ctx, name, func() (asl.Result, error) { return h.runner.Resume(ctx, name) })
+		result, err := h.work(ctx, name, func() (asl.Result, error) { return h.goOn(ctx, name) })
 		switch {
 		case ctx.Err() != nil:
 			return ran, stuck, ctx.Err()
@@ -249,16 +296,19 @@ func (h *House) takeUp(ctx context.Context, previewsOnly bool) (ran []string, st
 			ran = append(ran, name)
 		}
 	}
-	return ran, stuck, h.tidy(ctx)
+	return ran, stuck, h.tidy(ctx, h.Base.Now())
 }
 
-// tidy destroys the subjects of previews that never ran, and gives up requests whose time for another try is over.
-func (h *House) tidy(ctx context.Context) error {
+// tidy destroys the subjects of previews that were asked for by a time and never ran, and gives up requests whose time
+// for another try is over.
+func (h *House) tidy(ctx context.Context, asked time.Time) error {
 	l := h.Base.Ledger
 	var orphans, old []ledger.Request
 	err := l.Previews(ctx, func(id string) error {
 		r, err := l.Request(ctx, id)
-		orphans = append(orphans, r)
+		if !r.Received.After(asked) {
+			orphans = append(orphans, r)
+		}
 		return err
 	})
 	if err != nil {
@@ -269,7 +319,7 @@ func (h *House) tidy(ctx context.Context) error {
 	}
 	err = l.OpenRequests(ctx, func(id string) error {
 		r, err := l.Request(ctx, id)
-		if r.Job == "" && erase.GivenUp(r, h.Base.Now()) {
+		if r.Job == "" && h.Base.Now().After(duty.Extended(config.Regulation(r.Regulation), r.Received)) {
 			old = append(old, r)
 		}
 		return err
@@ -278,26 +328,11 @@ func (h *House) tidy(ctx context.Context) error {
 		return err
 	}
 	for _, r := range old {
-		if err := l.Abandon(ctx, r.ID, h.Base.Now()); err != nil {
+		if _, err := l.End(ctx, r.ID, ledger.Abandoned, "", h.Base.Now()); err != nil && !errors.Is(err, ledger.ErrHeld) && !errors.Is(err, ledger.ErrFinal) {
 			return err
 		}
 	}
 	return nil
-}
-
-// observe keeps a preview's plan before its job is destroyed, and passes the machine's progress on.
-func (h *House) observe(e asl.Event) {
-	if e.Kind == asl.Entered && e.State == "CloseJob" {
-		ctx := context.Background() // the plan is read from the ledger on this machine; nobody waits for it elsewhere
-		if job, err := h.Base.Ledger.Job(ctx, e.Execution); err == nil && job.Mode == string(config.Preview) {
-			if plan, err := erase.LoadPlan(ctx, h.Base, e.Execution, true); err == nil {
-				h.mu.Lock()
-				h.plans[e.Execution] = plan
-				h.mu.Unlock()
-			}
-		}
-	}
-	h.opts.Observe(e)
 }
 
 // failed tells why a machine could not do its work.

@@ -193,7 +193,7 @@ func TestAKilledApprovalIsTakenUp(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return w.house.Decide(ctx, job.ID, job.Plan, "officer", true)
+		return w.house.Decide(ctx, job.ID, erase.Word{Plan: job.Plan, By: "officer", Approved: true})
 	}
 	run := func(ctx context.Context, w *world) error {
 		if w.request(w.erase(ann(w.t), config.Approve).Requests[0]).Status != ledger.InReview {

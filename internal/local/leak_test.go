@@ -20,6 +20,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
 	"github.com/lethe-dsr/lethe/internal/batch/batchtest"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
@@ -265,14 +266,14 @@ func TestNothingPersonalIsLeftBehind(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return w.house.Decide(t.Context(), run.Job, job.Plan, "officer", true)
+			return w.house.Decide(t.Context(), run.Job, erase.Word{Plan: job.Plan, By: "officer", Approved: true})
 		},
 		"preview": func(t *testing.T, w *world) error {
 			_, err := w.house.Preview(t.Context(), everybody(t))
 			return err
 		},
 		"is refused": func(t *testing.T, w *world) error {
-			return w.house.Decide(t.Context(), "01NOJOB", "hash", "officer", true)
+			return w.house.Decide(t.Context(), "01NOJOB", erase.Word{Plan: "hash", By: "officer", Approved: true})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -314,7 +315,7 @@ func TestSealedIdentifiersAreDestroyedAtTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.house.Decide(t.Context(), run.Job, job.Plan, "officer", true); err != nil {
+	if err := w.house.Decide(t.Context(), run.Job, erase.Word{Plan: job.Plan, By: "officer", Approved: true}); err != nil {
 		t.Fatal(err)
 	}
 	w.wantStatus(run.Requests[0], ledger.Erased)

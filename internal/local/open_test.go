@@ -70,18 +70,18 @@ func TestAPlanIsDecidedOnce(t *testing.T) {
 	hash := w.plan(run.Job).Hash
 	// Whoever dies between the word and what follows from it may say the same again, and nothing else.
 	for range 2 {
-		if _, err := erase.Decide(t.Context(), w.house.Base, run.Job, hash, "officer", true); err != nil {
+		if _, err := erase.Decide(t.Context(), w.house.Base, run.Job, erase.Word{Plan: hash, By: "officer", Approved: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := erase.Decide(t.Context(), w.house.Base, run.Job, hash, "officer", false); !fault.Is(err, fault.WrongPlan) {
+	if _, err := erase.Decide(t.Context(), w.house.Base, run.Job, erase.Word{Plan: hash, By: "officer", Approved: false}); !fault.Is(err, fault.WrongPlan) {
 		t.Errorf("an approved plan was rejected: %v", err)
 	}
 	w.decide(run.Job, true)
-	if err := w.house.Decide(t.Context(), run.Job, hash, "officer", true); err != nil {
+	if err := w.house.Decide(t.Context(), run.Job, erase.Word{Plan: hash, By: "officer", Approved: true}); err != nil {
 		t.Errorf("the same word again, after the end: %v", err)
 	}
-	if err := w.house.Decide(t.Context(), run.Job, hash, "officer", false); !fault.Is(err, fault.WrongPlan) {
+	if err := w.house.Decide(t.Context(), run.Job, erase.Word{Plan: hash, By: "officer", Approved: false}); !fault.Is(err, fault.WrongPlan) {
 		t.Errorf("the plan of a job that has ended was rejected: %v", err)
 	}
 	w.wantStatus(run.Requests[0], ledger.Erased)
@@ -96,7 +96,7 @@ func TestALateApprovalIsRefused(t *testing.T) {
 	w.mu.Lock()
 	w.slept += 15 * 24 * time.Hour
 	w.mu.Unlock()
-	if err := w.house.Decide(t.Context(), run.Job, hash, "officer", true); !fault.Is(err, fault.WrongPlan) {
+	if err := w.house.Decide(t.Context(), run.Job, erase.Word{Plan: hash, By: "officer", Approved: true}); !fault.Is(err, fault.WrongPlan) {
 		t.Errorf("the late approval: %v, want WrongPlan", err)
 	}
 	w.wantStatus(run.Requests[0], ledger.Partial)

@@ -27,7 +27,7 @@ type people struct {
 	// id is nobody else's.
 	ownEmail, ownPhone map[string]bool
 
-	namesEmail, namesPhone []bool // by person: whether the request names an identifier of this type
+	namesEmail, namesPhone map[string]bool // by ref: whether the request names an identifier of this type
 }
 
 func newPeople(list []Person, region string) people {
@@ -36,12 +36,12 @@ func newPeople(list []Person, region string) people {
 		learned: map[string][]int32{}, install: map[string][]int32{}, property: map[named][]int32{},
 		userNumber: map[string][]int32{}, learnedNumber: map[string][]int32{}, propertyNumber: map[named][]int32{},
 		ownEmail: map[string]bool{}, ownPhone: map[string]bool{},
-		namesEmail: make([]bool, len(list)), namesPhone: make([]bool, len(list)),
+		namesEmail: map[string]bool{}, namesPhone: map[string]bool{},
 	}
 	for n, p := range list {
 		who := int32(n)
 		for _, id := range p.Identifiers {
-			x.add(who, id, region)
+			x.add(who, p.Ref, id, region)
 		}
 		for _, v := range p.Installs {
 			put(x.install, installKey(v), who)
@@ -60,7 +60,7 @@ func newPeople(list []Person, region string) people {
 	return x
 }
 
-func (x *people) add(who int32, id subject.Identifier, region string) {
+func (x *people) add(who int32, ref string, id subject.Identifier, region string) {
 	v := id.Value()
 	if v == "" {
 		return
@@ -69,10 +69,10 @@ func (x *people) add(who int32, id subject.Identifier, region string) {
 	switch id.Type {
 	case subject.Email:
 		put(x.email, v, who)
-		x.namesEmail[who] = true
+		x.namesEmail[ref] = true
 	case subject.Phone:
 		put(x.phone, v, who)
-		x.namesPhone[who] = true
+		x.namesPhone[ref] = true
 	case subject.UserID:
 		put(x.user, v, who)
 		if isNumber {

@@ -1,0 +1,153 @@
+package api
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/web"
+)
+
+// job is how a job is answered.
+type job struct {
+	intake.JobView
+	Links map[string]string `json:"links"`
+}
+
+func jobOf(v intake.JobView) job {
+	if v.Lanes == nil {
+		v.Lanes = []ledger.Lane{}
+	}
+	links := map[string]string{"self": jobPath(v.ID)}
+	if v.State != intake.Closed {
+		links["plan"] = jobPath(v.ID) + "/plan"
+	}
+	return job{v, links}
+}
+
+func (a *API) job(w http.ResponseWriter, r *http.Request) error {
+	id, err := id(r)
+	if err != nil {
+		return err
+	}
+	return a.answerJob(w, r, id, http.StatusOK)
+}
+
+func (a *API) answerJob(w http.ResponseWriter, r *http.Request, id string, status int) error {
+	v, err := a.o.Desk.Job(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, status, jobOf(v))
+	return nil
+}
+
+func (a *API) jobs(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.o.Desk.Jobs(r.Context())
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Jobs []job `json:"jobs"`
+	}{make([]job, len(all))}
+	for n, v := range all {
+		out.Jobs[n] = jobOf(v)
+	}
+	web.WriteJSON(w, http.StatusOK, out)
+	return nil
+}
+
+// plan answers 202 while the job is working: there is no plan yet, or none any more.
+func (a *API) plan(w http.ResponseWriter, r *http.Request) error {
+	id, err := id(r)
+	if err != nil {
+		return err
+	}
+	q, err := query(r, "reveal")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"", "true", "false"}, q["reveal"]) {
+		return invalid("reveal", "bad_value", "must be true or false")
+	}
+	v, err := a.o.Desk.Plan(r.Context(), id, q["reveal"] == "true")
+	if err != nil {
+		return err
+	}
+	if v.State == intake.Working {
+		w.Header().Set("Retry-After", "5")
+		web.WriteJSON(w, http.StatusAccepted, struct {
+			Job   string          `json:"job"`
+			State intake.JobState `json:"state"`
+		}{id, v.State})
+		return nil
+	}
+	web.WriteJSON(w, http.StatusOK, v)
+	return nil
+}
+
+// hashForm is the form of a plan's hash: SHA-256 in hexadecimal digits.
+var hashForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Plan string `json:"plan"`
+	}
+	id, err := read(r, &in)
+	if err != nil {
+		return err
+	}
+	return a.decide(w, r, id, in.Plan, true, "")
+}
+
+func (a *API) reject(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Plan   string `json:"plan"`
+		Ground string `json:"ground"`
+	}
+	id, err := read(r, &in)
+	if err != nil {
+		return err
+	}
+	return a.decide(w, r, id, in.Plan, false, in.Ground)
+}
+
+func (a *API) decide(w http.ResponseWriter, r *http.Request, id, hash string, approved bool, ground string) error {
+	if !hashForm.MatchString(hash) {
+		return invalid("plan", "bad_value", "must be the hash of the plan: 64 hexadecimal digits")
+	}
+	if err := a.o.Desk.Decide(r.Context(), id, hash, web.Who(r.Context()).Name, approved, ground); err != nil {
+		return err
+	}
+	return a.answerJob(w, r, id, http.StatusAccepted)
+}
+
+// sweep begins jobs over everything that is open: 202 with their ids, or 200 with none where there is nothing to do.
+func (a *API) sweep(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Mode config.Mode `json:"mode"`
+	}
+	if r.ContentLength != 0 {
+		if _, err := web.ReadJSON(r, &in); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains([]config.Mode{"", config.Preview, config.Approve, config.Erase}, in.Mode) {
+		return invalid("mode", "unknown", "must be one of preview, approve, erase")
+	}
+	jobs, err := a.o.Desk.Sweep(r.Context(), in.Mode)
+	if err != nil {
+		return err
+	}
+	status := http.StatusAccepted
+	if len(jobs) == 0 {
+		status, jobs = http.StatusOK, []string{}
+	}
+	web.WriteJSON(w, status, struct {
+		Jobs []string `json:"jobs"`
+	}{jobs})
+	return nil
+}

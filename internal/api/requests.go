@@ -1,0 +1,154 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/web"
+)
+
+// request is how a request is answered.
+type request struct {
+	intake.View
+	Joined   bool              `json:"joined,omitempty"`   // it was open before
+	Repeated bool              `json:"repeated,omitempty"` // it came before under the same idempotency key
+	Links    map[string]string `json:"links"`
+}
+
+func requestPath(id string) string { return "/requests/" + id }
+func jobPath(id string) string     { return "/jobs/" + id }
+
+// requestOf gives a request with links to what the asking token may see.
+func requestOf(p web.Principal, v intake.View) request {
+	links := map[string]string{"self": requestPath(v.ID), "certificate": requestPath(v.ID) + "/certificate"}
+	if v.Job != "" && p.May(config.RoleApprove) {
+		links["job"] = jobPath(v.Job)
+		if v.Status == ledger.InReview {
+			links["plan"] = jobPath(v.Job) + "/plan"
+		}
+	}
+	return request{View: v, Links: links}
+}
+
+// find gives the request of the path, if the token may see it: a token with the role submit sees what it filed itself.
+func (a *API) find(r *http.Request) (intake.View, error) {
+	id, err := id(r)
+	if err != nil {
+		return intake.View{}, err
+	}
+	v, err := a.o.Desk.Show(r.Context(), id)
+	if p := web.Who(r.Context()); err == nil && !p.May(config.RoleApprove) && v.By != p.Name {
+		err = ledger.ErrNotFound
+	}
+	return v, err
+}
+
+func (a *API) show(w http.ResponseWriter, r *http.Request) error {
+	v, err := a.find(r)
+	return answerRequest(w, r, v, err)
+}
+
+func (a *API) cancel(w http.ResponseWriter, r *http.Request) error {
+	v, err := a.find(r)
+	if err == nil {
+		v, err = a.o.Desk.Cancel(r.Context(), v.ID)
+	}
+	return answerRequest(w, r, v, err)
+}
+
+func answerRequest(w http.ResponseWriter, r *http.Request, v intake.View, err error) error {
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, http.StatusOK, requestOf(web.Who(r.Context()), v))
+	return nil
+}
+
+func (a *API) certificate(w http.ResponseWriter, r *http.Request) error {
+	v, err := a.find(r)
+	if err != nil {
+		return err
+	}
+	jws, err := a.o.Desk.Certificate(r.Context(), v.ID)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/jose")
+	w.Header().Set("Content-Disposition", `attachment; filename="lethe-certificate-`+v.ID+`.jws"`)
+	_, _ = w.Write([]byte(jws))
+	return nil
+}
+
+func (a *API) extend(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	id, err := read(r, &in)
+	if err != nil {
+		return err
+	}
+	v, err := a.o.Desk.Extend(r.Context(), id, in.Reason, web.Who(r.Context()).Name)
+	return answerRequest(w, r, v, err)
+}
+
+func (a *API) deny(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Ground string `json:"ground"`
+	}
+	id, err := read(r, &in)
+	if err != nil {
+		return err
+	}
+	v, err := a.o.Desk.Deny(r.Context(), id, in.Ground)
+	return answerRequest(w, r, v, err)
+}
+
+// listed are the statuses that a list can be asked for. Unverified requests are in no list.
+var listed = [...]ledger.Status{
+	ledger.Pending, ledger.Running, ledger.InReview, ledger.Erased, ledger.NothingFound, ledger.Partial, ledger.Failed,
+	ledger.Cancelled, ledger.Denied, ledger.Abandoned,
+}
+
+const maxCursor = 100 // bytes; they are shorter
+
+func (a *API) list(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r, "status", "ended", "after")
+	if err != nil {
+		return err
+	}
+	f := intake.Filter{Status: ledger.Status(q["status"]), Ended: q["ended"] == "true", After: q["after"]}
+	switch {
+	case f.Status != "" && !slices.Contains(listed[:], f.Status):
+		return invalid("status", "unknown", "is no status of a request")
+	case !slices.Contains([]string{"", "true", "false"}, q["ended"]):
+		return invalid("ended", "bad_value", "must be true or false")
+	case len(f.After) > maxCursor:
+		return invalid("after", "bad_value", "is not from the header Link of the page before")
+	}
+	page, next, err := a.o.Desk.List(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	if next != "" {
+		on := url.Values{"after": {next}}
+		for _, name := range []string{"status", "ended"} {
+			if q[name] != "" {
+				on.Set(name, q[name])
+			}
+		}
+		w.Header().Set("Link", "</requests?"+on.Encode()+`>; rel="next"`) // RFC 8288
+	}
+	p := web.Who(r.Context())
+	out := struct {
+		Requests []request `json:"requests"`
+	}{make([]request, len(page))}
+	for n, v := range page {
+		out.Requests[n] = requestOf(p, v)
+	}
+	web.WriteJSON(w, http.StatusOK, out)
+	return nil
+}

@@ -1,0 +1,89 @@
+package erase
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// members lists the requests of a job.
+func (m *machine) members(job string) (ids []string) {
+	m.t.Helper()
+	m.must(m.Ledger.Members(m.t.Context(), job, func(id string, _ ledger.Member) error {
+		ids = append(ids, id)
+		return nil
+	}))
+	return ids
+}
+
+// A sweep takes what asks for its mode or for none, urgent or not, and what nobody works on.
+func TestASweepTakesRequestsOfItsMode(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		mode config.Mode
+		want []string
+	}{
+		{config.Erase, []string{"any", "erase", "urgent"}},
+		{config.Approve, []string{"any", "approve", "urgent", "urgent-approve"}},
+		{config.Preview, []string{"any", "preview", "urgent"}},
+		{"", []string{"any", "erase", "urgent"}}, // the configuration's
+	} {
+		m := newMachine(t, annsDevices(), "", "")
+		id := ""
+		m.NewID = func() string { return id }
+		file := func(name string, change func(*ledger.Request)) {
+			id = name
+			m.file(m.person("user_id", "account-of-"+name), "api", change)
+		}
+		file("any", nil)
+		for _, mode := range []string{"erase", "approve", "preview"} {
+			file(mode, func(r *ledger.Request) { r.Mode = mode })
+		}
+		file("urgent", func(r *ledger.Request) { r.Urgent = true })
+		file("urgent-approve", func(r *ledger.Request) { r.Urgent, r.Mode = true, "approve" })
+		file("held", nil)
+		file("ended", nil)
+		file("unverified", func(r *ledger.Request) { r.Status, r.Until = ledger.Unverified, time.Now().Add(time.Hour) })
+		if _, err := m.Ledger.End(t.Context(), "ended", ledger.Cancelled, "", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		open := func(job string, in Input) OpenJobOut {
+			out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: job, Input: in})
+			m.must(err)
+			return out
+		}
+		open("other", Input{Requests: []string{"held"}, Mode: config.Approve})
+		mode := c.mode
+		if mode == "" {
+			mode = config.Erase
+		}
+		if ids, err := m.swept(t.Context(), mode); err != nil || !slices.Equal(slices.Sorted(slices.Values(ids)), c.want) { // others are not even asked for
+			t.Errorf("a sweep in mode %q asks for %q (%v), want %q", c.mode, ids, err, c.want)
+		}
+		for range 2 { // the step may run twice
+			open("sweep", Input{Sweep: true, Mode: c.mode})
+			if got := m.members("sweep"); !slices.Equal(got, c.want) {
+				t.Errorf("a sweep in mode %q took %q, want %q", c.mode, got, c.want)
+			}
+		}
+	}
+}
+
+// Who names a request means it, whatever mode it asks for; what nobody verified is claimed by nobody.
+func TestANamedRequestIsTakenInAnyMode(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, annsDevices(), "", "")
+	asks := m.file(m.person("user_id", annUser), "api", func(r *ledger.Request) { r.Mode = "approve" })
+	typed := m.file(m.person("email", annMail), "form", func(r *ledger.Request) { r.Status, r.Until = ledger.Unverified, time.Now().Add(time.Hour) })
+	out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job", Input: Input{Requests: []string{asks, typed}, Mode: config.Erase}})
+	if err != nil || out.Empty || !slices.Equal(m.members("job"), []string{asks}) {
+		t.Errorf("the job has %q (%v)", m.members("job"), err)
+	}
+	out, err = OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job2", Input: Input{Requests: []string{typed}}})
+	if err != nil || !out.Empty || m.request(typed).Status != ledger.Unverified {
+		t.Errorf("an unverified request was taken: %t, %s (%v)", !out.Empty, m.request(typed).Status, err)
+	}
+}

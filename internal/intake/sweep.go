@@ -1,0 +1,109 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/duty"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// ErrSweeping answers a sweep while the last one still searches or deletes. One that waits for a person does not count.
+var ErrSweeping = errors.New("a sweep is running; it takes what comes in now with the next one")
+
+// Sweep begins a job over everything that is open and that no job holds. Requests that ask for a mode of their own get a
+// job for that mode. It gives the jobs: none when there is nothing to do. mode is for the others, empty for the
+// configuration's. ErrSweeping while the last sweep is working.
+func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err error) {
+	now := d.Now()
+	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+		if s.Jobs == nil && now.Sub(s.Began) < time.Minute {
+			return ErrSweeping
+		}
+		for _, id := range s.Jobs {
+			if j, err := d.Ledger.Job(ctx, id); err == nil && jobView(j).State == Working && now.Sub(j.Opened) < stuck {
+				return ErrSweeping
+			} else if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				return err
+			}
+		}
+		s.Began, s.Jobs = now, nil
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	byMode := map[config.Mode][]string{}
+	err = d.each(ctx, true, func(r ledger.Request) {
+		if r.Job != "" || r.Final() || r.Status == ledger.Unverified {
+			return
+		}
+		m := config.Mode(r.Mode)
+		if m == "" || m == d.Config.Mode {
+			m = mode
+		}
+		byMode[m] = append(byMode[m], r.ID)
+	})
+	if err != nil {
+		return nil, err
+	}
+	jobs = []string{}
+	for _, m := range slices.Sorted(maps.Keys(byMode)) {
+		job, err := d.Engine.Start(ctx, byMode[m], m)
+		if err != nil {
+			return jobs, err
+		}
+		jobs = append(jobs, job)
+	}
+	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error { s.Jobs = jobs; return nil })
+	return jobs, err
+}
+
+// stuck is when a job that still works is no reason any more to put the next sweep off: the state machine itself ends
+// after 30 days, an export after hours.
+const stuck = 24 * time.Hour
+
+// Warn finds the open requests that are due soon or overdue, and makes it known, once for each: by an event for whoever
+// is told of the request, and to warn for every one.
+func (d Desk) Warn(ctx context.Context, warn func(request string, s duty.State, due time.Time)) error {
+	var late []string
+	now := d.Now()
+	state := func(r ledger.Request) (duty.State, bool) {
+		s := duty.At(r.Due, time.Time{}, now)
+		return s, (s == duty.DueSoon || s == duty.Overdue) && r.Told != string(s)
+	}
+	err := d.each(ctx, true, func(r ledger.Request) {
+		if _, news := state(r); news && !r.Final() {
+			late = append(late, r.ID)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range late {
+		var told duty.State
+		r, err := d.Ledger.ChangeRequest(ctx, id, now, func(r *ledger.Request) error {
+			s, news := state(*r)
+			if told = ""; news {
+				told, r.Told = s, string(s)
+				r.Report(string(s))
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, ledger.ErrFinal), errors.Is(err, ledger.ErrNotFound):
+		case err != nil:
+			return err
+		case told != "":
+			warn(id, told, r.Due)
+		}
+	}
+	if len(late) > 0 {
+		d.Engine.Tell()
+	}
+	return nil
+}

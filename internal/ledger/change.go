@@ -1,0 +1,184 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
+)
+
+// ErrHeld answers an end of a request that a job works on.
+var ErrHeld = errors.New("ledger: a job works on the request")
+
+// Report makes this change of the request known to whoever wants to know, by a kind of its own ("extended"). A change of
+// status is made known by itself.
+func (r *Request) Report(kind string) { r.news = append(r.news, kind) }
+
+// follow is the group of changes that puts a request in the place of its old record at a version: what is told about it,
+// and where it has ended for good, what goes with that.
+func (r *Request) follow(old Request, version int64, at time.Time) []Change {
+	var changes []Change
+	if r.Status != old.Status || r.Settled != old.Settled {
+		r.Changed = at
+		r.news = append(r.news, "status")
+	}
+	if r.Status != Unverified {
+		r.Until = time.Time{}
+	}
+	expires, unverified := r.Until, old.Status == Unverified
+	switch {
+	case r.Final():
+		expires = at.Add(Retention)
+		r.Subject, r.Learned, r.Keys, r.Kept = nil, nil, nil, nil
+		if unverified { // it was found by nothing so far, and needs to be found by the list of all only
+			changes = append(changes, Change{Key: r.listKey(), Data: []byte(`{}`)})
+		} else {
+			changes = append(changes, old.unindex()...)
+		}
+	case unverified && r.Status != Unverified:
+		changes = append(changes, r.index()...)
+	}
+	for n, kind := range r.news {
+		e, ok := r.event(kind, at)
+		if !ok {
+			break
+		}
+		if r.Final() && n == len(r.news)-1 {
+			e.Contact = r.Contact
+		}
+		changes = append(changes, e.change(r.Until))
+	}
+	r.news = nil
+	if r.Final() {
+		r.Contact = nil // the last event took it along
+	}
+	return append(changes, Change{Key: requestKey(r.ID), Data: encode(r), If: version, Expires: expires})
+}
+
+// unindex removes the entries by which an open request is found.
+func (r Request) unindex() []Change {
+	changes := []Change{{Key: r.openKey()}}
+	for _, k := range r.Keys {
+		changes = append(changes, Change{Key: Key{"identifier/" + k, r.ID}})
+	}
+	return changes
+}
+
+// ChangeRequest lets change work on a request that has not ended, at a time; ErrFinal when it has, ErrNotFound when it is
+// not there. An error of change ends it with nothing written.
+func (l *Ledger) ChangeRequest(ctx context.Context, id string, at time.Time, change func(*Request) error) (Request, error) {
+	for range tries {
+		old, version, err := read[Request](ctx, l, requestKey(id))
+		if err != nil {
+			return old, err
+		}
+		if old.Final() {
+			return old, ErrFinal
+		}
+		r := old
+		r.Kept = slices.Clone(old.Kept)
+		if err := change(&r); err != nil {
+			return old, err
+		}
+		changes := r.follow(old, version, at)
+		if r.Final() {
+			evidence, err := l.expiring(ctx, id, at.Add(Retention))
+			if err != nil {
+				return old, err
+			}
+			changes = append(changes, evidence...)
+		}
+		err = l.store.Write(ctx, changes...)
+		if !errors.Is(err, ErrConflict) {
+			return r, err
+		}
+	}
+	return Request{}, fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on one request; try again", tries)
+}
+
+// End ends a request that no job holds with a final status, for a ground or "": its identifiers are destroyed. ErrHeld
+// when a job works on it, ErrFinal when it has ended, ErrNotFound when it is not there.
+func (l *Ledger) End(ctx context.Context, id string, status Status, ground string, at time.Time) (Request, error) {
+	if !status.Final() {
+		return Request{}, fmt.Errorf("ledger: a request cannot end as %s", status)
+	}
+	return l.ChangeRequest(ctx, id, at, func(r *Request) error {
+		if r.Job != "" {
+			return ErrHeld
+		}
+		r.Status, r.Ground, r.Closed = status, ground, at
+		return nil
+	})
+}
+
+// expiring are the changes that set the time until which the outcomes and the certificate of earlier jobs are kept.
+func (l *Ledger) expiring(ctx context.Context, id string, until time.Time) ([]Change, error) {
+	kept, err := l.store.Get(ctx, Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"})
+	changes := make([]Change, len(kept))
+	for n, i := range kept {
+		changes[n] = Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: until}
+	}
+	return changes, err
+}
+
+// Closing is one request at the end of a job.
+type Closing struct {
+	Request     Request // its id, and what the job decides: Status, Settled, Closed, Learned and Kept
+	Outcomes    []Outcome
+	Certificate string
+}
+
+// CloseRequests writes the end of requests in their job: status, outcomes and certificate; with a final status the
+// sealed subject and the index entries go. Requests that have ended already, or that another job holds, are left as they
+// are.
+func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closing) error {
+	all := make([][]Change, len(closings))
+	for n, c := range closings {
+		var err error
+		if all[n], err = l.closing(ctx, job, c); err != nil {
+			return err
+		}
+	}
+	return l.groups(ctx, all, func(n int) ([]Change, error) { return l.closing(ctx, job, closings[n]) })
+}
+
+// closing is the group of changes that ends one request in its job; none when there is nothing to end.
+func (l *Ledger) closing(ctx context.Context, job string, c Closing) ([]Change, error) {
+	id := c.Request.ID
+	outcomesKey, certificateKey := Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"}
+	items, err := l.store.Get(ctx, requestKey(id), memberKey(job, id), outcomesKey, certificateKey)
+	if err != nil {
+		return nil, err
+	}
+	versions := map[Key]int64{}
+	var old Request
+	for _, i := range items {
+		versions[i.Key] = i.Version
+		if i.Key == requestKey(id) {
+			if err := decode(i, &old); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if old.ID == "" || old.Final() || old.Job != job {
+		return nil, nil
+	}
+	// What else changed since the job read the request, its due date or how many events it had, is none of the job's.
+	r := old
+	r.Status, r.Settled, r.Closed = c.Request.Status, c.Request.Settled, c.Request.Closed
+	r.Learned, r.Kept = c.Request.Learned, c.Request.Kept
+	r.Job, r.LastJob = "", job
+	changes := []Change{{Key: memberKey(job, id), Data: encode(Member{Status: r.Status}), If: versions[memberKey(job, id)]}}
+	changes = append(changes, r.follow(old, versions[requestKey(id)], r.Closed)...)
+	var expires time.Time
+	if r.Final() {
+		expires = r.Closed.Add(Retention)
+	}
+	return append(changes,
+		Change{Key: outcomesKey, Data: encode(c.Outcomes), If: versions[outcomesKey], Expires: expires},
+		Change{Key: certificateKey, Data: encode(c.Certificate), If: versions[certificateKey], Expires: expires},
+	), nil
+}
