@@ -47,7 +47,7 @@ func readMachine(definition []byte) (machine, error) {
 func (s *states) UnmarshalJSON(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return errors.New("States is no object")
+		return errors.New("its States are no object")
 	}
 	for d.More() {
 		name, err := d.Token()

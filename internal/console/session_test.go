@@ -64,8 +64,8 @@ func TestSigningIn(t *testing.T) {
 		t.Error("a token to submit got a session")
 	}
 	for to, want := range map[string]string{
-		"":                            "/console",
-		"/console/jobs/J/plan?page=2": "/console/jobs/J/plan?page=2",
+		"":                              "/console",
+		"/console/jobs/J/plan?page=2":   "/console/jobs/J/plan?page=2",
 		"https://evil.example/console/": "/console", "//evil.example/console/x": "/console", "/console/../form": "/console",
 		"/consolation": "/console", `/console/\evil`: "/console", "/console/sign-out": "/console", "javascript:alert(1)": "/console",
 	} {

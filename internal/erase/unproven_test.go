@@ -44,7 +44,7 @@ func TestWhatNobodyVerifiedWaits(t *testing.T) {
 	m := newMachine(t, annsThings(), "", "")
 	id := m.file(m.person("email", annMail, "phone", annPhone, "user_id", annUser), "form", claims("phone", "user_id"))
 	m.run("job", config.Erase, id)
-	m.wantWaiting("job", "devices d-user: "+Unproven, "devices d-phone: "+Unproven, "audiences a-user: "+Unproven,
+	m.wantWaiting("job", "devices d-user: "+Unproven, "devices d-phone: "+SharedDevice+"; "+Unproven, "audiences a-user: "+Unproven,
 		"notifications n-user: "+Unproven, "notifications n-phone: "+Unproven, "notifications n-to-user: "+Unproven, "profile "+annUser+": "+Unproven)
 	m.wantHeld("d-user", "d-phone", "d-other", "a-user", "n-user", "n-phone", "n-to-user", "n-to-other")
 	m.wantEnd(id, ledger.InReview, false)
@@ -81,8 +81,8 @@ func TestAnotherPersonsAccountIsKept(t *testing.T) {
 	}
 }
 
-// The devices that carry the verified address may teach: what they say is proven, and what only an unproven device says
-// is not.
+// The devices that carry the verified address may teach: what they say is proven. One with a number that was only claimed
+// may be somebody else's, and teaches nothing before it is approved.
 func TestDevicesTeachWhatTheyProve(t *testing.T) {
 	t.Parallel()
 	at := annsThings()
@@ -94,8 +94,8 @@ func TestDevicesTeachWhatTheyProve(t *testing.T) {
 	id := m.file(m.person("email", annMail, "phone", annPhone, "user_id", annUser), "form", claims("phone", "user_id"))
 	m.run("job", config.Erase, id)
 	// d-both carries the address and the account id, which proves the id for all that is not a device.
-	m.wantWaiting("job", "devices d-user: "+Unproven, "devices d-phone: "+Unproven, "notifications n-phone: "+Unproven,
-		"notifications n-to-user: "+Unproven, "notifications n-by-phone: "+Unproven, "profile account-by-phone: "+Unproven)
+	m.wantWaiting("job", "devices d-user: "+Unproven, "devices d-phone: "+SharedDevice+"; "+Unproven, "notifications n-phone: "+Unproven,
+		"notifications n-to-user: "+Unproven)
 	m.wantHeld("d-user", "d-phone", "d-other", "n-phone", "n-to-user", "n-to-other", "n-by-phone", "ordered account-by-mail", "ordered "+annUser)
 	m.decide("job", true, "")
 	m.wantHeld("d-other", "n-to-other", "ordered account-by-mail", "ordered account-by-phone", "ordered "+annUser)

@@ -177,11 +177,24 @@ func TestASweepTakesWhatNobodyHolds(t *testing.T) {
 	}
 }
 
+func TestAPreviewSweepDeletesNothing(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	r := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm", Mode: config.Erase}))(t)
+	got(d.Sweep(t.Context(), config.Preview))(t)
+	if want := fmt.Sprintf("[preview: [%s]]", r.ID); fmt.Sprint(d.engine.jobs) != want {
+		t.Errorf("got %v, want %s", d.engine.jobs, want)
+	}
+}
+
 func TestASweepDoesNotOverlapItself(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t)
 	job := got(d.Sweep(t.Context(), ""))(t)[0]
+	if _, err := d.Sweep(t.Context(), ""); !errors.Is(err, intake.ErrSweeping) {
+		t.Fatalf("before the first one's job is opened: %v", err)
+	}
 	got(d.Ledger.OpenJob(t.Context(), ledger.Job{ID: job, Mode: "approve", Opened: d.Now()}))(t)
 	d.pass(time.Hour)
 	if _, err := d.Sweep(t.Context(), ""); !errors.Is(err, intake.ErrSweeping) {

@@ -17,7 +17,7 @@ var ErrSweeping = errors.New("a sweep is running; it takes what comes in now wit
 
 // Sweep begins a job over everything that is open and that no job holds. Requests that ask for a mode of their own get a
 // job for that mode. It gives the jobs: none when there is nothing to do. mode is for the others, empty for the
-// configuration's. ErrSweeping while the last sweep is working.
+// configuration's; preview is for all. ErrSweeping while the last sweep is working.
 func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err error) {
 	now := d.Now()
 	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
@@ -25,7 +25,7 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 			return ErrSweeping
 		}
 		for _, id := range s.Jobs {
-			if j, err := d.Ledger.Job(ctx, id); err == nil && jobView(j).State == Working && now.Sub(j.Opened) < stuck {
+			if j, err := d.Job(ctx, id); err == nil && j.State == Working && now.Sub(s.Began) < stuck {
 				return ErrSweeping
 			} else if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 				return err
@@ -43,7 +43,7 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 			return
 		}
 		m := config.Mode(r.Mode)
-		if m == "" || m == d.Config.Mode {
+		if m == "" || m == d.Config.Mode || mode == config.Preview { // who only wants to look deletes nothing
 			m = mode
 		}
 		byMode[m] = append(byMode[m], r.ID)

@@ -52,7 +52,10 @@ func (h *House) Preview(ctx context.Context, people []subject.Subject) (Run, err
 	if run.Plan, err = erase.PreviewPlan(ctx, h.Base, run.Job, true); err != nil {
 		return run, err
 	}
-	return run, h.Base.Ledger.DropPreview(ctx, run.Job)
+	if err := h.Base.Ledger.DropPreview(ctx, run.Job); err != nil {
+		return run, err
+	}
+	return run, h.compact()
 }
 
 // Erase erases people; none at all means a sweep over everybody whose request is open. Executions that were interrupted

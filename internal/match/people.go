@@ -23,8 +23,8 @@ type people struct {
 	learnedNumber  map[string][]int32
 	propertyNumber map[named][]int32
 
-	// Addresses and numbers that are somebody's here under any type of identifier: an e-mail address given as a user
-	// id is nobody else's.
+	// Addresses and numbers that are verified as somebody's here, under any type of identifier: an e-mail address given
+	// as a user id is nobody else's.
 	ownEmail, ownPhone map[string]bool
 
 	namesEmail, namesPhone map[string]bool // by ref: whether the request names an identifier of this type
@@ -41,7 +41,10 @@ func newPeople(list []Person, region string) people {
 	for n, p := range list {
 		who := int32(n)
 		for _, id := range p.Identifiers {
-			x.add(who, p.Ref, id, region)
+			x.add(who, p.Ref, id)
+			if !p.Unverified { // a number that somebody only typed may be another person's
+				x.own(id.Value(), region)
+			}
 		}
 		for _, v := range p.Installs {
 			put(x.install, installKey(v), who)
@@ -60,7 +63,7 @@ func newPeople(list []Person, region string) people {
 	return x
 }
 
-func (x *people) add(who int32, ref string, id subject.Identifier, region string) {
+func (x *people) add(who int32, ref string, id subject.Identifier) {
 	v := id.Value()
 	if v == "" {
 		return
@@ -86,7 +89,6 @@ func (x *people) add(who int32, ref string, id subject.Identifier, region string
 			put(x.propertyNumber, named{id.Name, c}, who)
 		}
 	}
-	x.own(v, region)
 }
 
 func (x *people) own(v, region string) {

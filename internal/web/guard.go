@@ -93,11 +93,12 @@ func (o GuardOptions) host(h string) string {
 	return strings.TrimSuffix(strings.ToLower(h), own)
 }
 
-// setHeaders sets what every answer carries. No referrer: a status link's token is part of its URL.
+// setHeaders sets what every answer carries. A status link's token is part of its URL, so that other sites get no referrer;
+// without any, browsers that do not send Sec-Fetch-Site would send their own forms with Origin: null.
 func (o GuardOptions) setHeaders(h http.Header, r *http.Request) {
 	h.Set("Content-Security-Policy", Policy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")

@@ -177,7 +177,7 @@ func TestEveryAnswerIsKeptOutOfCachesFramesAndSearchEngines(t *testing.T) {
 	for _, path := range []string{"/", "/status/x", "/none", "/" + marker, "/panic", "/problems/held"} {
 		w := answer(h, request("GET", path, ""))
 		for name, want := range map[string]string{
-			"Content-Security-Policy": web.Policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"Content-Security-Policy": web.Policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
 			"X-Robots-Tag": "noindex", "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 			"Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()", "Cache-Control": "no-store",
 			"Strict-Transport-Security": "max-age=63072000",
