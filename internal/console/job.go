@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -89,6 +90,9 @@ func (c *Console) job(w http.ResponseWriter, r *http.Request, who string) error 
 	p.More -= len(j.Members)
 	for n, m := range j.Members {
 		p.Links[n] = shortLink("requests", m)
+		if j.Mode == config.Preview { // most of its requests are its own, and not shown
+			p.Links[n].Path = ""
+		}
 	}
 	for _, l := range j.Lanes {
 		p.Lanes = append(p.Lanes, newLaneRow(l))

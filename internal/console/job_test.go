@@ -10,11 +10,14 @@ import (
 	"github.com/lethe-dsr/lethe/internal/erase"
 )
 
-// lit finds the states that a page shows at work: each says so to the eye by its class, and to others by aria-current.
+// lit finds the states that a page shows at work: each says so by its frame, in words and by aria-current.
 func lit(body string) string {
 	var out []string
-	for _, m := range regexp.MustCompile(`class="box [a-z ]*\blit" data-state="([^"]+)">\s*<p class="head"><span class="name" aria-current="step">`).FindAllStringSubmatch(body, -1) {
+	for _, m := range regexp.MustCompile(`class="box [a-z ]*\blit" data-state="([^"]+)">\s*<p class="head"><span class="name" aria-current="step">[^<]*</span> <span class="kind">[^<]*</span> <span class="now">`).FindAllStringSubmatch(body, -1) {
 		out = append(out, m[1])
+	}
+	if marks := strings.Count(body, `<span class="now">`); marks != len(out) {
+		return "other marks"
 	}
 	return strings.Join(out, " ")
 }

@@ -88,6 +88,11 @@ func TestLook(t *testing.T) {
 			return
 		}
 		n++
+		if _, err := os.Stat("/tmp/console-work/endrun"); err == nil {
+			must(t, w.base.Ledger.EndJob(t.Context(), run, w.now))
+			w.board.End(run)
+			os.Remove("/tmp/console-work/endrun")
+		}
 		w.board.Report(erase.Event{Job: run, Target: "acme-ios", Area: "devices", Doing: "matching", Pass: 2, Done: int64(12345 + n), Found: 3})
 	}
 }

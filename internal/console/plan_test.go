@@ -86,6 +86,9 @@ func TestADecisionNamesThePlanAndSaysThatItWasLookedAt(t *testing.T) {
 	} {
 		a := w.post(t, path+"/decide", c.form...)
 		a.holds(t, name, c.status, c.says, path)
+		if got, want := strings.Count(a.body, `aria-invalid="true"`), strings.Count(name, "not looked"); got != want {
+			t.Errorf("%s: %d fields are marked as wrong, want %d", name, got, want)
+		}
 		if c.status == 422 && !strings.Contains(a.body, hash) {
 			t.Errorf("%s: the plan is not shown again", name)
 		}

@@ -30,9 +30,15 @@ func (m Maker) read(scope, token string) (request string, ok bool) {
 // VerifyToken confirms the e-mail address of a request, once: what makes it single-use is the request's status.
 func (m Maker) VerifyToken(request string) string { return m.token(verify, request) }
 
-// Verify is the page for it.
-func (m Maker) Verify(request string) string {
-	return m.Base.JoinPath("verify").String() + "?token=" + m.VerifyToken(request)
+// Verify is the page for it, in a language: the one in which the person wrote, which need not be the browser's.
+func (m Maker) Verify(request, language string) string {
+	return m.at("/verify", url.Values{"token": {m.VerifyToken(request)}, "lang": {language}})
+}
+
+func (m Maker) at(path string, query url.Values) string {
+	u := *m.Base
+	u.Path, u.RawQuery = path, query.Encode()
+	return u.String()
 }
 
 // ReadVerify finds the request of a token from a link to verify.
@@ -41,9 +47,9 @@ func (m Maker) ReadVerify(token string) (request string, ok bool) { return m.rea
 // StatusToken opens the status page of a request.
 func (m Maker) StatusToken(request string) string { return m.token(status, request) }
 
-// Status is that page.
-func (m Maker) Status(request string) string {
-	return m.Base.JoinPath("status", m.StatusToken(request)).String()
+// Status is that page, in a language.
+func (m Maker) Status(request, language string) string {
+	return m.at("/status/"+m.StatusToken(request), url.Values{"lang": {language}})
 }
 
 // ReadStatus finds the request of a token from a status link.

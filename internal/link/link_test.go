@@ -23,11 +23,11 @@ func maker(t *testing.T, secret byte) link.Maker {
 func TestALinkOpensItsRequestForItsPurposeOnly(t *testing.T) {
 	t.Parallel()
 	m := maker(t, 1)
-	token := strings.TrimPrefix(m.Verify("01R"), "https://privacy.acme.example/verify?token=")
+	token := strings.TrimPrefix(m.Verify("01R", "de"), "https://privacy.acme.example/verify?lang=de&token=")
 	if id, ok := m.ReadVerify(token); !ok || id != "01R" {
 		t.Errorf("verify: got %q, %v", id, ok)
 	}
-	page := strings.TrimPrefix(m.Status("01R"), "https://privacy.acme.example/status/")
+	page := strings.TrimSuffix(strings.TrimPrefix(m.Status("01R", "fr"), "https://privacy.acme.example/status/"), "?lang=fr")
 	if id, ok := m.ReadStatus(page); !ok || id != "01R" {
 		t.Errorf("status: got %q, %v", id, ok)
 	}

@@ -289,7 +289,7 @@ func TestFromTheFormToTheCertificate(t *testing.T) {
 		t.Fatalf("confirming answered %d to %q", res.StatusCode, page)
 	}
 	page, _, _ = strings.Cut(page, "?")
-	s.until("a mail with the link to the status page", func() bool { return len(s.mails()) == 2 && s.link() == page })
+	s.until("a mail with the link to the status page", func() bool { return len(s.mails()) == 2 && s.link() == page+"?lang=en" })
 
 	s.approve(s.sweep().Jobs[0])
 	s.until("the certificate", func() bool { code, _ := s.get(page + "/certificate"); return code == http.StatusOK })

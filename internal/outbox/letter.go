@@ -84,9 +84,9 @@ func (o *Outbox) write(r ledger.Request, letter string) (mail.Message, error) {
 	}
 	switch letter {
 	case "verify":
-		f.Link, f.Hours = o.Links.Verify(r.ID), int(r.Until.Sub(r.Received).Round(time.Hour).Hours())
+		f.Link, f.Hours = o.Links.Verify(r.ID, language), int(r.Until.Sub(r.Received).Round(time.Hour).Hours())
 	default:
-		f.Link = o.Links.Status(r.ID)
+		f.Link = o.Links.Status(r.ID, language)
 	}
 	if x := r.Extension; x != nil {
 		f.Reason, f.Before = x.Reason, day(language, x.Before)

@@ -58,9 +58,9 @@ func TestEveryLanguageHasEveryLetter(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			wantLink := "https://lethe.example/status/R.link-status-of-R"
+			wantLink := "https://lethe.example/status/R.link-status-of-R?lang=" + language
 			if letter == "verify" {
-				wantLink = "https://lethe.example/verify?token=R.link-verify-of-R"
+				wantLink = "https://lethe.example/verify?lang=" + language + "&token=R.link-verify-of-R"
 			}
 			lines := strings.Split(m.Text, "\n")
 			if !slices.Contains(lines, wantLink) || !slices.Contains(lines, "Acme GmbH") || !slices.Contains(lines, "privacy@acme.example") {

@@ -18,6 +18,7 @@
       const lit = names.includes(box.dataset.state);
       const name = box.querySelector(".name");
       box.classList.toggle("lit", lit);
+      box.querySelector(".now").hidden = !lit;
       if (lit) name.setAttribute("aria-current", "step");
       else name.removeAttribute("aria-current");
     }
@@ -60,7 +61,7 @@
   });
   source.addEventListener("end", () => {
     source.close();
-    location.reload();
+    location.replace(location.pathname); // without the message of what began here
   });
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) say(note, "This is not live any more. Reload the page to see how the job stands.");
