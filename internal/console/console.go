@@ -79,8 +79,6 @@ type Console struct {
 	style   string        // URL of the style sheet
 	script  string        // and of the script
 	streams chan struct{} // one place for each live stream
-	closed  context.Context
-	close   context.CancelFunc
 }
 
 // New makes the operator's pages. The error is a definition of the state machine that cannot be drawn.
@@ -93,17 +91,14 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: the state machine: %w", err)
 	}
-	closed, cancel := context.WithCancel(context.Background())
 	return &Console{
 		Options: o, pages: pages, machine: m, style: versioned(stylePath, style), script: versioned(scriptPath, script),
-		streams: make(chan struct{}, maxStreams), closed: closed, close: cancel,
+		streams: make(chan struct{}, maxStreams),
 	}, nil
 }
 
-// Close ends the live streams, which http.Server.Shutdown would wait for: give it to RegisterOnShutdown.
-func (c *Console) Close() { c.close() }
-
-// Register adds the console's routes.
+// Register adds the console's routes. Live streams end with the context of their request: http.Server.Shutdown waits for
+// them, so the server's BaseContext has to end first.
 func (c *Console) Register(mux *http.ServeMux) {
 	mux.Handle("GET "+scriptPath, static(scriptPath, script, "text/javascript; charset=utf-8"))
 	mux.Handle("GET "+stylePath, static(stylePath, style, "text/css; charset=utf-8"))

@@ -142,10 +142,10 @@ func TestStreamsAreLimitedAndEndWithTheirReaders(t *testing.T) {
 			break
 		}
 	}
-	w.console.Close()
+	w.stop()
 	for _, l := range all[1:] {
 		if name, data := l.next(); name != "" {
-			t.Errorf("after Close: %q %s", name, data)
+			t.Errorf("after the stop: %q %s", name, data)
 		}
 	}
 }
@@ -187,21 +187,32 @@ func (t *tape) String() string {
 	return t.text.String()
 }
 
-// In a bubble of time: nobody can wait for heartbeats, and goroutines that are left make it fail.
-func TestASilentStreamBeatsAndLooksIntoTheLedger(t *testing.T) {
-	t.Parallel()
-	definition := statemachine.Erasure
+// stream runs a stream in a bubble of time: nobody can wait for heartbeats, and goroutines that are left make it fail.
+func stream(t *testing.T, during func(t *testing.T, d *desk, board *live.Board, w *tape)) {
 	synctest.Test(t, func(t *testing.T) {
-		d, w := &desk{}, &tape{}
-		board := live.NewBoard(time.Now)
-		c, err := console.New(console.Options{Desk: d, Board: board, Machine: definition, Now: time.Now})
+		d, w, board := &desk{}, &tape{}, live.NewBoard(time.Now)
+		c, err := console.New(console.Options{Desk: d, Board: board, Machine: statemachine.Erasure, Now: time.Now})
 		must(t, err)
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			console.Events(c, w, r)
+			console.Events(c, w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		}()
+		during(t, d, board, w)
+		select {
+		case <-done:
+		default:
+			t.Error("the stream goes on after its job")
+		}
+		if !strings.HasSuffix(w.String(), "event: end\ndata: {\"state\":\"closed\"}\n\n") {
+			t.Errorf("the end: %q", w)
+		}
+	})
+}
+
+func TestASilentStreamBeatsAndLooksIntoTheLedger(t *testing.T) {
+	t.Parallel()
+	stream(t, func(t *testing.T, d *desk, board *live.Board, w *tape) {
 		time.Sleep(46 * time.Second)
 		synctest.Wait()
 		if n := strings.Count(w.String(), ": still here\n\n"); n != 3 || strings.Contains(w.String(), "event:") {
@@ -219,14 +230,16 @@ func TestASilentStreamBeatsAndLooksIntoTheLedger(t *testing.T) {
 		d.closed.Store(true) // and nobody said so to the board
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		select {
-		case <-done:
-		default:
-			t.Error("the stream goes on after its job")
-		}
-		if !strings.HasSuffix(w.String(), "event: end\ndata: {\"state\":\"closed\"}\n\n") {
-			t.Errorf("the end: %q", w)
-		}
-		c.Close()
+	})
+}
+
+func TestAStreamEndsAtOnceWithItsJob(t *testing.T) {
+	t.Parallel()
+	stream(t, func(_ *testing.T, d *desk, board *live.Board, _ *tape) {
+		time.Sleep(6 * time.Second)
+		d.closed.Store(true)
+		board.End("J")
+		time.Sleep(time.Second)
+		synctest.Wait()
 	})
 }

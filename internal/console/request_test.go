@@ -92,7 +92,7 @@ func TestUnknownPagesAreNotFound(t *testing.T) {
 	unverified := w.file(t, 0, func(r *ledger.Request) { r.Status, r.Until = ledger.Unverified, w.clock().Add(day) })
 	for _, path := range []string{
 		"/nothing", "/requests/unknown", "/requests/" + unverified, "/requests/" + unverified + "/cancel", "/requests/" + id + "/explode", "/jobs/" + id, "/jobs/" + id + "/plan", "/jobs/" + id + "/events",
-		"/requests/" + strings.Repeat("x", 2000), "/requests/%00", "/requests/a%2Fb", "/jobs/%E2%80%AE", "/requests/" + id + "/certificate/x",
+		"/requests/" + strings.Repeat("x", 3000), "/requests/%00", "/requests/a%2Fb", "/jobs/%E2%80%AE", "/requests/" + id + "/certificate/x",
 	} {
 		if a := w.get(t, "/console"+path); a.status != http.StatusNotFound {
 			t.Errorf("%s: %d", path[:min(60, len(path))], a.status)

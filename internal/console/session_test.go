@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -26,6 +27,14 @@ func TestNothingIsShownOrDoneWithoutASession(t *testing.T) {
 	for who, prepare := range map[string]func(){
 		"nobody":            func() {},
 		"a token to submit": func() { w.post(t, "/console/sign-in", "token", submitter) },
+		"a session of a token to submit": func() { // of a time when it had another role
+			r := httptest.NewRecorder()
+			_, err := w.keys.SignIn(r, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), submitter)
+			must(t, err)
+			u, err := url.Parse(w.server.URL + "/console")
+			must(t, err)
+			w.client.Jar.SetCookies(u, r.Result().Cookies())
+		},
 		"a session that ended": func() {
 			w.post(t, "/console/sign-in", "token", approver)
 			w.pass(web.SessionTime)

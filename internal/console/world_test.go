@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -42,9 +43,11 @@ const (
 type world struct {
 	base    erase.Base
 	desk    intake.Desk
+	keys    *web.Keys
 	board   *live.Board
 	console *console.Console
 	server  *httptest.Server
+	stop    func()       // as a service stops: its requests end
 	client  *http.Client // keeps its cookie, and follows no redirects
 	log     *bytes.Buffer
 
@@ -121,12 +124,12 @@ func newWorld(t *testing.T) *world {
 	}
 	w.desk = intake.Desk{Base: w.base, Engine: w, Links: link.Maker{Base: &url.URL{Scheme: "http", Host: "lethe.test"}, Digest: key.Digest}}
 	w.board = live.NewBoard(time.Now)
-	keys := web.NewKeys([]config.Token{
+	w.keys = web.NewKeys([]config.Token{
 		{Name: "dpo", Role: config.RoleApprove, Token: config.NewSecret(approver)},
 		{Name: "crm", Role: config.RoleSubmit, Token: config.NewSecret(submitter)},
 	}, key.Digest, w.clock)
 	w.console, err = console.New(console.Options{
-		Desk: w.desk, Board: w.board, Keys: keys, Controller: "Acme GmbH", Mode: config.Approve, Machine: statemachine.Erasure,
+		Desk: w.desk, Board: w.board, Keys: w.keys, Controller: "Acme GmbH", Mode: config.Approve, Machine: statemachine.Erasure,
 		Now: w.clock, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
 	must(t, err)
@@ -137,9 +140,11 @@ func newWorld(t *testing.T) *world {
 	w.server.Config.Handler = web.Guard(mux, web.GuardOptions{
 		Hosts: []string{w.server.Listener.Addr().String()}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
+	ctx, stop := context.WithCancel(context.Background())
+	w.server.Config.BaseContext, w.stop = func(net.Listener) context.Context { return ctx }, stop
 	w.server.Start()
 	t.Cleanup(w.server.Close)
-	t.Cleanup(w.console.Close)
+	t.Cleanup(stop)
 	w.client = w.newClient(t)
 	return w
 }
