@@ -1,4 +1,4 @@
-# Lethe. `make` lists what there is to run; everything works on a fresh clone with Go alone.
+# Lethe. `make` lists what there is to run; all but e2e and bench works on a fresh clone with Go alone.
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check e2e load bench build clean
@@ -24,6 +24,10 @@ check: ## what CI runs: format, vet, staticcheck, build and test
 	$(GO) tool staticcheck ./...
 	$(GO) build ./...
 	$(MAKE) test
+
+e2e: build ## browser tests in Chromium: the whole way, with and without script, and accessibility
+	e2e/install.sh
+	cd e2e && npm test
 
 load: ## 10,000 requests over the API of a process that is killed in the middle, and what the ledger holds after it
 	LETHE_LOAD_REQUESTS=10000 $(GO) test -count=1 -v -timeout 15m ./internal/load

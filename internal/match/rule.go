@@ -50,7 +50,7 @@ const (
 )
 
 // unverified ends the rules of identifiers that nobody verified.
-const unverified = ", not verified"
+const unverified = " (not verified)"
 
 // Unverified is the rule for an identifier of which nobody verified that it is the person's.
 func (r Rule) Unverified() Rule { return r + unverified }
