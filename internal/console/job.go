@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -30,6 +31,7 @@ type jobPage struct {
 	Approvals []approvalRow
 	Lit       []string
 	Boxes     []box
+	Flow      []box // of these, what does the work
 	News      []newsRow
 }
 
@@ -81,6 +83,7 @@ func (c *Console) job(w http.ResponseWriter, r *http.Request, who string) error 
 		}
 	}
 	p.Boxes = c.machine.boxes(p.Lit)
+	p.Flow = slices.DeleteFunc(slices.Clone(p.Boxes), func(b box) bool { return b.Kind != "task" && b.Kind != "map" && b.Kind != "parallel" })
 	for _, s := range statuses {
 		if n := j.Requests[s]; n > 0 {
 			b := statusBadge(s, false)

@@ -3,6 +3,7 @@ package console_test
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,12 +13,19 @@ import (
 
 // lit finds the states that a page shows at work: each says so by its frame, in words and by aria-current.
 func lit(body string) string {
+	short, body, _ := strings.Cut(body, `id="machine"`)
 	var out []string
 	for _, m := range regexp.MustCompile(`class="box [a-z ]*\blit" data-state="([^"]+)">\s*<p class="head"><span class="name" aria-current="step">[^<]*</span> <span class="kind">[^<]*</span> <span class="now">`).FindAllStringSubmatch(body, -1) {
 		out = append(out, m[1])
 	}
 	if marks := strings.Count(body, `<span class="now">`); marks != len(out) {
 		return "other marks"
+	}
+	// The short form has the states of the top level.
+	for _, m := range regexp.MustCompile(`<li data-state="([^"]+)"( class="lit")?>`).FindAllStringSubmatch(short, -1) {
+		if (m[2] != "") != slices.Contains(out, m[1]) {
+			return "other marks in the short form: " + m[1]
+		}
 	}
 	return strings.Join(out, " ")
 }
