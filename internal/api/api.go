@@ -35,7 +35,7 @@ type Desk interface {
 	Job(ctx context.Context, id string) (intake.JobView, error)
 	Jobs(ctx context.Context) ([]intake.JobView, error)
 	Plan(ctx context.Context, job string, reveal bool) (intake.PlanView, error)
-	Decide(ctx context.Context, job, hash, by string, approved bool, ground string) error
+	Decide(ctx context.Context, job string, w erase.Word) error
 	Sweep(ctx context.Context, mode config.Mode) (jobs []string, err error)
 }
 

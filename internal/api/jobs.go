@@ -119,7 +119,7 @@ func (a *API) decide(w http.ResponseWriter, r *http.Request, id, hash string, ap
 	if !hashForm.MatchString(hash) {
 		return invalid("plan", "bad_value", "must be the hash of the plan: 64 hexadecimal digits")
 	}
-	if err := a.o.Desk.Decide(r.Context(), id, hash, web.Who(r.Context()).Name, approved, ground); err != nil {
+	if err := a.o.Desk.Decide(r.Context(), id, erase.Word{Plan: hash, By: web.Who(r.Context()).Name, Approved: approved, Ground: ground}); err != nil {
 		return err
 	}
 	return a.answerJob(w, r, id, http.StatusAccepted)

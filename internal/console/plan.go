@@ -205,7 +205,7 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, who string) err
 	case decision == "approve":
 		ground = ""
 	}
-	err := c.Desk.Decide(r.Context(), id, f.Get("plan"), who, decision == "approve", ground)
+	err := c.Desk.Decide(r.Context(), id, erase.Word{Plan: f.Get("plan"), By: who, Approved: decision == "approve", Ground: ground})
 	var invalid *intake.Invalid
 	switch {
 	case errors.As(err, &invalid):

@@ -37,6 +37,7 @@ type Word struct {
 	By       string
 	Approved bool
 	Ground   string // of a rejection: one of Grounds; empty for none named
+	Keep     []string // digests of the objects of an approved plan that are kept all the same
 }
 
 // Decide writes down a person's word on the plan that waits in a job, and answers the task token that continues its

@@ -102,6 +102,8 @@ type View struct {
 	Received    time.Time         `json:"received"`
 	Verified    time.Time         `json:"verified,omitzero"`
 	Due         time.Time         `json:"due"`
+	Claimed     []string          `json:"claimed,omitempty"` // types of identifiers in it that nobody verified
+	Vouched     *ledger.Vouch     `json:"vouched,omitempty"` // what a person said about them
 	Extension   *ledger.Extension `json:"extension,omitempty"`
 	Changed     time.Time         `json:"changed,omitzero"`
 	Closed      time.Time         `json:"closed,omitzero"`

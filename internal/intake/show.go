@@ -19,7 +19,7 @@ func (d Desk) view(r ledger.Request) View {
 	v := View{
 		ID: r.ID, Status: r.Status, Settled: r.Settled, Ended: r.Final(), Channel: r.Channel, By: r.By,
 		Regulation: config.Regulation(r.Regulation), Mode: config.Mode(r.Mode), Urgent: r.Urgent,
-		Received: r.Received, Verified: r.Verified, Due: r.Due, Extension: r.Extension, Changed: r.Changed, Closed: r.Closed,
+		Received: r.Received, Verified: r.Verified, Claimed: r.Claimed, Vouched: r.Vouched, Due: r.Due, Extension: r.Extension, Changed: r.Changed, Closed: r.Closed,
 		Ground: r.Ground, Job: cmp.Or(r.Job, r.LastJob), External: r.External,
 	}
 	var ended time.Time
@@ -229,6 +229,7 @@ type Overview struct {
 	DueSoon  int                   `json:"due_soon"`
 	Overdue  int                   `json:"overdue"`
 	Waiting  int                   `json:"waiting"` // jobs that wait for a person
+	Claims   int                   `json:"claims"`  // requests with identifiers that a person should check
 }
 
 // Overview counts the requests by status, and those that need attention.

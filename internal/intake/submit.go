@@ -208,15 +208,22 @@ func (d Desk) Extend(ctx context.Context, id, reason, by string) (View, error) {
 	return d.Show(ctx, id)
 }
 
-// Decide gives a person's word on the plan with this hash. ground is for rejections: one of erase.Grounds, or empty.
-// Errors: *Invalid, fault.WrongPlan, ledger.ErrNotFound.
-func (d Desk) Decide(ctx context.Context, job, hash, by string, approved bool, ground string) error {
+// Decide gives a person's word on the plan that waits in a job. Errors: *Invalid for a ground or a digest that is unknown,
+// fault.WrongPlan, ledger.ErrNotFound.
+func (d Desk) Decide(ctx context.Context, job string, w erase.Word) error {
 	if _, err := d.Ledger.Job(ctx, job); err != nil {
 		return err
 	}
-	err := d.Engine.Decide(ctx, job, erase.Word{Plan: hash, By: by, Approved: approved, Ground: ground})
+	err := d.Engine.Decide(ctx, job, w)
 	if fault.Is(err, fault.BadInput) {
 		return &Invalid{[]Field{{"ground", "unknown", "is not one of the known grounds"}}}
 	}
 	return err
+}
+
+// Vouch is a person's word on the identifiers that somebody typed into the form and nothing verified: they are the
+// person's, or they are left out. Errors: *Invalid when there are none, ErrUsed when somebody said so before,
+// ledger.ErrHeld, ErrFinal, ErrNotFound.
+func (d Desk) Vouch(ctx context.Context, id, by string, verified bool) (View, error) {
+	return View{}, errors.ErrUnsupported
 }

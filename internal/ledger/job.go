@@ -28,7 +28,8 @@ type Job struct {
 type Approval struct {
 	Plan     string    `json:"plan"`
 	Approved bool      `json:"approved"`
-	Ground   string    `json:"ground,omitempty"` // of a rejection
+	Ground   string    `json:"ground,omitempty"` // of a rejection, or of what is kept
+	Kept     []string  `json:"kept,omitempty"`   // digests of the objects that are kept of an approved plan
 	By       string    `json:"by"`
 	At       time.Time `json:"at"`
 }

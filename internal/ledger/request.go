@@ -51,6 +51,7 @@ type Request struct {
 	Due        time.Time    `json:"due"`
 	Verified   time.Time    `json:"verified,omitzero"`  // when the person's identity was verified
 	Claimed    []string     `json:"claimed,omitempty"`  // identifier types in it that nobody verified
+	Vouched    *Vouch       `json:"vouched,omitempty"`  // what a person said about them
 	Mode       string       `json:"mode,omitempty"`     // that it asks for; empty for the configuration's
 	Urgent     bool         `json:"urgent,omitempty"`   // does not wait for a sweep
 	Person     string       `json:"person"`             // keyed digest of the whole subject
@@ -85,6 +86,14 @@ type Extension struct {
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
 	Before time.Time `json:"before"` // the due date that it replaced
+}
+
+// Vouch is a person's word on the identifiers in a request that nothing verified.
+type Vouch struct {
+	By       string    `json:"by"`
+	At       time.Time `json:"at"`
+	Verified bool      `json:"verified"` // they are the person's; else they are left out
+	Types    []string  `json:"types"`    // of the identifiers
 }
 
 // KeptObject is an object that a person decided to keep, by the digest of its name.
