@@ -10,6 +10,7 @@ import (
 	"regexp"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/subject"
@@ -32,6 +33,7 @@ type Desk interface {
 	Cancel(ctx context.Context, id string) (intake.View, error)
 	Extend(ctx context.Context, id, reason, by string) (intake.View, error)
 	Deny(ctx context.Context, id, ground string) (intake.View, error)
+	Vouch(ctx context.Context, id, by string, verified bool) (intake.View, error)
 	Job(ctx context.Context, id string) (intake.JobView, error)
 	Jobs(ctx context.Context) ([]intake.JobView, error)
 	Plan(ctx context.Context, job string, reveal bool) (intake.PlanView, error)
@@ -69,6 +71,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	approve("GET /requests", a.list)
 	approve("POST /requests/{id}/extension", a.extend)
 	approve("POST /requests/{id}/denial", a.deny)
+	approve("POST /requests/{id}/claims", a.vouch)
 	approve("GET /jobs", a.jobs)
 	approve("GET /jobs/{id}", a.job)
 	approve("GET /jobs/{id}/plan", a.plan)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 func prepared(t *testing.T, o operation) (*service, func(token string) *http.Request) {
 	s := serve(t)
 	id := s.filed(crm, "ann@x.example")
+	if strings.HasSuffix(o.path, "/claims") {
+		s.claim(id)
+	}
 	job := strings.HasPrefix(o.path, "/jobs")
 	if certificate := strings.HasSuffix(o.path, "/certificate"); job || certificate {
 		a, _ := s.must(202, ask("POST", "/sweeps", officer, ""))
@@ -205,6 +209,9 @@ func TestAWordOnAPlanIsRecordedWithWhoSaidIt(t *testing.T) {
 		want      ledger.Approval
 	}{
 		{"approve", `{"plan":"` + plan + `"}`, ledger.Approval{Plan: plan, By: "officer", Approved: true}},
+		{"approve", `{"plan":"` + plan + `","keep":[],"ground":""}`, ledger.Approval{Plan: plan, By: "officer", Approved: true}},
+		{"approve", `{"plan":"` + plan + `","keep":["digest"]}`, ledger.Approval{Plan: plan, By: "officer", Approved: true, Kept: []string{"digest"}}},
+		{"approve", `{"plan":"` + plan + `","keep":["digest"],"ground":"other_person"}`, ledger.Approval{Plan: plan, By: "officer", Approved: true, Kept: []string{"digest"}, Ground: "other_person"}},
 		{"reject", `{"plan":"` + plan + `"}`, ledger.Approval{Plan: plan, By: "officer"}},
 		{"reject", `{"plan":"` + plan + `","ground":"legal_duty"}`, ledger.Approval{Plan: plan, By: "officer", Ground: "legal_duty"}},
 	} {
@@ -221,7 +228,7 @@ func TestAWordOnAPlanIsRecordedWithWhoSaidIt(t *testing.T) {
 			t.Fatal(err, j.Approvals)
 		}
 		got := j.Approvals[0]
-		if got.At = (time.Time{}); got != c.want {
+		if got.At = (time.Time{}); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, want %+v", c.how, got, c.want)
 		}
 	}
@@ -303,7 +310,10 @@ func TestFieldsThatAreWrongAreNamed(t *testing.T) {
 		{"POST", "/requests/" + id + "/extension", `{"reason":"lazy"}`, "reason"},
 		{"POST", "/requests/" + id + "/denial", `{"ground":"lazy"}`, "ground"},
 		{"POST", "/jobs/" + job + "/approve", `{"plan":"short"}`, "plan"},
-		{"POST", "/jobs/" + job + "/approve", `{"plan":"` + plan + `","ground":"other_person"}`, "body"},
+		{"POST", "/requests/" + id + "/claims", `{}`, "verified"},
+		{"POST", "/requests/" + id + "/claims", `{"verified":"yes"}`, "verified"},
+		{"POST", "/requests/" + id + "/claims", `{"verified":true}`, "verified"}, // it has none
+		{"POST", "/jobs/" + job + "/reject", `{"plan":"` + plan + `","keep":["digest"]}`, "body"},
 		{"POST", "/jobs/" + job + "/reject", `{"ground":"other_person"}`, "plan"},
 		{"POST", "/sweeps", `{"mode":"fast"}`, "mode"},
 		{"GET", "/requests?status=unverified", "", "status"},

@@ -198,6 +198,9 @@ func TestTheAPIIsAsDescribedAndAllOfIt(t *testing.T) {
 	s.must(202, ask("POST", "/requests", crm, person("ann@x.example"), "Idempotency-Key", "k")) // repeats
 	s.must(200, ask("GET", "/requests/"+id, crm, ""))
 	s.must(200, ask("GET", "/requests?status=pending&ended=false", officer, ""))
+	s.claim(id)
+	s.must(200, ask("POST", "/requests/"+id+"/claims", officer, `{"verified":false}`))
+	s.must(200, ask("GET", "/requests/"+id, crm, ""))
 	s.must(200, ask("POST", "/requests/"+id+"/extension", officer, `{"reason":"number"}`))
 	s.refused(409, ask("POST", "/requests/"+id+"/extension", officer, `{"reason":"number"}`))
 	a, _ := s.must(202, ask("POST", "/sweeps", officer, `{"mode":"approve"}`))
@@ -225,9 +228,19 @@ func TestTheAPIIsAsDescribedAndAllOfIt(t *testing.T) {
 	s.wait(a.Jobs[0].(string))
 	s.must(202, ask("POST", "/jobs/"+a.Jobs[0].(string)+"/reject", officer, `{"plan":"`+plan+`","ground":"other_person"}`))
 	s.must(200, ask("GET", "/jobs/"+a.Jobs[0].(string), officer, ""))
+	s.end(a.Jobs[0].(string))
+
+	// Another one's: approved, with an object that is kept.
+	s.filed(crm, "cleo@x.example")
+	a, _ = s.must(202, ask("POST", "/sweeps", officer, ""))
+	s.wait(a.Jobs[0].(string))
+	s.must(202, ask("POST", "/jobs/"+a.Jobs[0].(string)+"/approve", officer, `{"plan":"`+plan+`","keep":["digest"],"ground":"other_person"}`))
+	s.must(200, ask("GET", "/jobs/"+a.Jobs[0].(string), officer, ""))
 
 	// Cancelled, denied, previewed.
-	s.must(200, ask("DELETE", "/requests/"+s.filed(crm, "carl@x.example"), crm, ""))
+	carl := s.filed(crm, "carl@x.example")
+	s.must(200, ask("DELETE", "/requests/"+carl, crm, ""))
+	s.refused(409, ask("POST", "/requests/"+carl+"/claims", officer, `{"verified":true}`))
 	s.must(200, ask("POST", "/requests/"+s.filed(crm, "dora@x.example")+"/denial", officer, `{"ground":"legal_duty"}`))
 	a, _ = s.must(202, ask("POST", "/requests", crm, person("eve@x.example", `"mode":"preview"`)))
 	s.must(202, ask("GET", a.Links["plan"], officer, ""))
@@ -256,6 +269,7 @@ func operations(id string) []operation {
 		{"GET", "/requests/" + id + "/certificate", "submit", ""},
 		{"POST", "/requests/" + id + "/extension", "approve", `{"reason":"complexity"}`},
 		{"POST", "/requests/" + id + "/denial", "approve", `{"ground":"unfounded"}`},
+		{"POST", "/requests/" + id + "/claims", "approve", `{"verified":true}`},
 		{"GET", "/jobs", "approve", ""},
 		{"GET", "/jobs/" + id, "approve", ""},
 		{"GET", "/jobs/" + id + "/plan", "approve", ""},

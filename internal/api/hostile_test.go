@@ -73,6 +73,7 @@ func TestNothingThatCameInIsRepeated(t *testing.T) {
 		rs = append(rs, ask(o.method, o.path, officer, o.body))
 	}
 	rs = append(rs,
+		ask("POST", "/jobs/"+job+"/approve", officer, `{"plan":"`+plan+`","keep":["`+m+`"]}`),
 		ask("POST", "/jobs/"+job+"/reject", officer, `{"plan":"`+plan+`","ground":"`+m+`"}`),
 		ask("GET", "/requests?status="+m, officer, ""), ask("GET", "/requests?after="+m, officer, ""), ask("GET", "/requests?ended="+m, officer, ""),
 		ask("GET", "/jobs/"+job+"/plan?reveal="+m, officer, ""), ask("GET", "/"+m, officer, ""), ask("GET", "//"+m, officer, ""),

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/web"
@@ -94,13 +95,15 @@ var hashForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Plan string `json:"plan"`
+		Plan   string   `json:"plan"`
+		Keep   []string `json:"keep"`
+		Ground string   `json:"ground"`
 	}
 	id, err := read(r, &in)
 	if err != nil {
 		return err
 	}
-	return a.decide(w, r, id, in.Plan, true, "")
+	return a.decide(w, r, id, erase.Word{Plan: in.Plan, Approved: true, Keep: in.Keep, Ground: in.Ground})
 }
 
 func (a *API) reject(w http.ResponseWriter, r *http.Request) error {
@@ -112,14 +115,15 @@ func (a *API) reject(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.decide(w, r, id, in.Plan, false, in.Ground)
+	return a.decide(w, r, id, erase.Word{Plan: in.Plan, Ground: in.Ground})
 }
 
-func (a *API) decide(w http.ResponseWriter, r *http.Request, id, hash string, approved bool, ground string) error {
-	if !hashForm.MatchString(hash) {
+func (a *API) decide(w http.ResponseWriter, r *http.Request, id string, word erase.Word) error {
+	if !hashForm.MatchString(word.Plan) {
 		return invalid("plan", "bad_value", "must be the hash of the plan: 64 hexadecimal digits")
 	}
-	if err := a.o.Desk.Decide(r.Context(), id, erase.Word{Plan: hash, By: web.Who(r.Context()).Name, Approved: approved, Ground: ground}); err != nil {
+	word.By = web.Who(r.Context()).Name
+	if err := a.o.Desk.Decide(r.Context(), id, word); err != nil {
 		return err
 	}
 	return a.answerJob(w, r, id, http.StatusAccepted)

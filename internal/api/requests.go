@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -104,6 +105,24 @@ func (a *API) deny(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v, err := a.o.Desk.Deny(r.Context(), id, in.Ground)
+	return answerRequest(w, r, v, err)
+}
+
+func (a *API) vouch(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Verified *bool `json:"verified"` // there is no default: both words are of consequence
+	}
+	id, err := read(r, &in)
+	if err != nil {
+		return err
+	}
+	if in.Verified == nil {
+		return invalid("verified", "required", "is missing; it is true or false")
+	}
+	v, err := a.o.Desk.Vouch(r.Context(), id, web.Who(r.Context()).Name, *in.Verified)
+	if errors.Is(err, intake.ErrUsed) { // which is told as a link that was used
+		err = invalid("verified", "not_allowed", "was said before, and stays as it was said")
+	}
 	return answerRequest(w, r, v, err)
 }
 

@@ -241,3 +241,46 @@ func TestBrokenRecord(t *testing.T) {
 		}
 	}
 }
+
+func TestCreateStoresAndRunsNothing(t *testing.T) {
+	t.Parallel()
+	store, tasks := &memory{}, newScript(t, "A -> 1")
+	r := newRunner(t, load(t, asking), tasks.tasks(), store, Options{})
+	if err := r.Create(t.Context(), "job", []byte(`{"a":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	if res, late, err := r.Look(t.Context(), "job"); err != nil || res.Status != Running || late || len(tasks.called()) > 0 {
+		t.Errorf("got %+v, late %v, %v; called %v", res, late, err, tasks.called())
+	}
+	if err := r.Create(t.Context(), "job", []byte(`{"a":2}`)); !errors.Is(err, ErrExists) {
+		t.Errorf("another input: %v", err)
+	}
+	if res, err := newRunner(t, load(t, asking), tasks.tasks(), store, Options{}).Resume(t.Context(), "job"); err != nil || res.Status != Waiting {
+		t.Errorf("another process goes on to %+v, %v", res, err)
+	}
+}
+
+func TestLookRunsNothing(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	store := &memory{}
+	r := newRunner(t, load(t, asking), newScript(t, "A -> 1").tasks(), store, Options{Now: func() time.Time { return at }})
+	if _, _, err := r.Look(t.Context(), "job"); !errors.Is(err, ErrNoExecution) {
+		t.Errorf("before the start: %v", err)
+	}
+	token := start(t, r)
+	saves := store.saves
+	if res, late, err := r.Look(t.Context(), "job"); err != nil || res.Status != Waiting || res.Token != token || late {
+		t.Errorf("got %+v, late %v, %v", res, late, err)
+	}
+	at = at.Add(100 * 365 * 24 * time.Hour)
+	if res, late, err := r.Look(t.Context(), "job"); err != nil || res.Status != Waiting || !late {
+		t.Errorf("when its time is over: got %+v, late %v, %v", res, late, err)
+	}
+	if store.saves != saves {
+		t.Errorf("%d records were written", store.saves-saves)
+	}
+	if res, err := r.Resume(t.Context(), "job"); err != nil || res.Status == Waiting {
+		t.Errorf("then Resume gives %+v, %v", res, err)
+	}
+}

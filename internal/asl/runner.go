@@ -89,8 +89,46 @@ func (r *Runner) now() time.Time { return r.opts.Now().UTC().Round(0) }
 // A failed execution is a Result, not an error. An error means that the execution stopped on the way and stands where
 // its last record says: the context's error after a cancellation, the Store's when it did not save.
 func (r *Runner) Start(ctx context.Context, name string, input []byte) (Result, error) {
+	prepare, err := r.starting(ctx, name, input)
+	if err != nil {
+		return Result{}, err
+	}
+	return r.with(ctx, name, true, prepare)
+}
+
+// Create stores a new execution and runs nothing of it: Resume does. From then on it survives a crash. Errors as with Start.
+func (r *Runner) Create(ctx context.Context, name string, input []byte) error {
+	prepare, err := r.starting(ctx, name, input)
+	if err != nil {
+		return err
+	}
+	_, err = r.with(ctx, name, false, prepare)
+	return err
+}
+
+// Look tells how an execution stands and runs nothing of it; late tells that it waits for a token, and its time or
+// the machine's is over, so that Resume takes it to what follows from that. The error is ErrNoExecution when there is none.
+func (r *Runner) Look(ctx context.Context, name string) (res Result, late bool, err error) {
+	res.Status = Running
+	_, err = r.with(ctx, name, false, func(e *execution, running bool) error {
+		if running {
+			return nil
+		}
+		if err := e.load(ctx); err != nil {
+			return err
+		}
+		limit := r.machine.timeout
+		over := !r.now().Before(e.rec.Deadline) || limit > 0 && !r.now().Before(e.rec.Started.Add(limit))
+		res, late = e.rec.result(), e.rec.Status == Waiting && over
+		return nil
+	})
+	return res, late, err
+}
+
+// starting checks the name and the input of a new execution, and gives what stores it unless it is there.
+func (r *Runner) starting(ctx context.Context, name string, input []byte) (func(*execution, bool) error, error) {
 	if !regexp.MustCompile(`^[A-Za-z0-9._-]{1,80}$`).MatchString(name) {
-		return Result{}, errors.New("the name of an execution has 1 to 80 letters, digits, dots, dashes and underscores")
+		return nil, errors.New("the name of an execution has 1 to 80 letters, digits, dots, dashes and underscores")
 	}
 	if len(bytes.TrimSpace(input)) == 0 {
 		input = []byte("{}")
@@ -100,10 +138,10 @@ func (r *Runner) Start(ctx context.Context, name string, input []byte) (Result, 
 		err = within(v, "it")
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("the input of execution %s: %w", name, err)
+		return nil, fmt.Errorf("the input of execution %s: %w", name, err)
 	}
 	input = encode(v)
-	return r.with(ctx, name, func(e *execution, running bool) error {
+	return func(e *execution, running bool) error {
 		if !running {
 			err := e.load(ctx)
 			if errors.Is(err, ErrNoExecution) {
@@ -120,14 +158,14 @@ func (r *Runner) Start(ctx context.Context, name string, input []byte) (Result, 
 			return fmt.Errorf("execution %s: %w", name, ErrExists)
 		}
 		return nil
-	})
+	}, nil
 }
 
 // Resume takes up an execution that was killed or interrupted. One that waits goes on waiting, unless its time is over;
 // one that has ended gives its result; one that this Runner is running already is left alone and Running. The error is
 // ErrNoExecution when there is none, otherwise as with Start.
 func (r *Runner) Resume(ctx context.Context, name string) (Result, error) {
-	return r.with(ctx, name, func(e *execution, running bool) error {
+	return r.with(ctx, name, true, func(e *execution, running bool) error {
 		if running {
 			return nil
 		}
@@ -155,7 +193,7 @@ func (r *Runner) Fail(ctx context.Context, name, token, errorName, cause string)
 }
 
 func (r *Runner) answer(ctx context.Context, name, token string, a answer) (Result, error) {
-	return r.with(ctx, name, func(e *execution, running bool) error {
+	return r.with(ctx, name, true, func(e *execution, running bool) error {
 		if !running {
 			if err := e.load(ctx); err != nil {
 				return err
@@ -177,10 +215,10 @@ func (r *Runner) answer(ctx context.Context, name, token string, a answer) (Resu
 	})
 }
 
-// with calls prepare with the execution of this name, locked, and then runs it on unless it is running already; running
-// tells prepare which. Of all calls for one name only one runs the execution; those that come when it has ended, waits or
+// with calls prepare with the execution of this name, locked, and then, if run is set, runs it on unless it is running
+// already; running tells prepare which. Of all calls for one name only one runs the execution; those that come when it has ended, waits or
 // was not run at all, and that call has not returned yet, wait for that, and then take the execution themselves.
-func (r *Runner) with(ctx context.Context, name string, prepare func(e *execution, running bool) error) (Result, error) {
+func (r *Runner) with(ctx context.Context, name string, run bool, prepare func(e *execution, running bool) error) (Result, error) {
 	for {
 		r.mu.Lock()
 		e := r.active[name]
@@ -192,9 +230,9 @@ func (r *Runner) with(ctx context.Context, name string, prepare func(e *executio
 			defer e.release()
 			err := prepare(e, false)
 			status := e.rec.Status
-			e.refused = err != nil
+			e.refused = err != nil || !run
 			e.mu.Unlock()
-			if err != nil {
+			if e.refused {
 				return Result{Status: status}, err
 			}
 			return e.run(ctx)

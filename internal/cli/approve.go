@@ -20,14 +20,16 @@ import (
 func approveCommand(io IO) *cobra.Command {
 	var c common
 	var plan, ground string
+	var keep []string
 	var reject bool
 	cmd := &cobra.Command{
 		Use:   "approve JOB --plan HASH --config FILE",
 		Short: "Approve the plan that waits in a job, and run the job on",
 		Long: `Approve the plan that waits in a job, and run the job on. The hash is the one that the plan was shown with: what
-changed since then needs a new approval.`,
+changed since then needs a new approval. What --keep names stays, and the rest is approved.`,
 		Example: `  lethe show JOB                                          # the plan that waits, with its hash
   lethe approve JOB --plan HASH --config config.yaml
+  lethe approve JOB --plan HASH --config config.yaml --keep DIGEST --ground other_person
   lethe approve JOB --plan HASH --config config.yaml --reject --ground legal_claims`,
 		Args: one("job"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -35,8 +37,11 @@ changed since then needs a new approval.`,
 			if plan == "" {
 				return usage(errors.New("--plan HASH is missing; it says which plan you looked at, and `lethe show JOB` shows it"))
 			}
-			if ground != "" && (!reject || !slices.Contains(erase.Grounds[:], ground)) {
-				return usage(fmt.Errorf("--ground goes with --reject, and is one of %s", strings.Join(erase.Grounds[:], ", ")))
+			if reject && len(keep) > 0 {
+				return usage(errors.New("--reject keeps everything; --keep goes without it, and approves the rest"))
+			}
+			if ground != "" && (!reject && len(keep) == 0 || !slices.Contains(erase.Grounds[:], ground)) {
+				return usage(fmt.Errorf("--ground goes with --reject or --keep, and is one of %s", strings.Join(erase.Grounds[:], ", ")))
 			}
 			cfg, err := c.configuration(io)
 			if err != nil {
@@ -64,7 +69,7 @@ changed since then needs a new approval.`,
 				return err
 			}
 			err = p.during(func() error {
-				return h.Decide(ctx, job, erase.Word{Plan: plan, By: approver(), Approved: !reject, Ground: ground})
+				return h.Decide(ctx, job, erase.Word{Plan: plan, By: approver(), Approved: !reject, Ground: ground, Keep: keep})
 			})
 			if err != nil {
 				return interrupted(ctx, err, fmt.Sprintf("your word is noted; `lethe erase --config %s%s` goes on where it stopped", quoted(c.config), c.dataFlag()))
@@ -74,6 +79,7 @@ changed since then needs a new approval.`,
 	}
 	c.add(cmd)
 	cmd.Flags().StringVar(&plan, "plan", "", "`HASH` of the plan")
+	cmd.Flags().StringArrayVar(&keep, "keep", nil, "`DIGEST` of an object that is kept, as --json shows it; may stand several times")
 	cmd.Flags().BoolVar(&reject, "reject", false, "reject the plan instead: what it lists is kept")
 	cmd.Flags().StringVar(&ground, "ground", "", "why it is kept: "+strings.Join(erase.Grounds[:], ", "))
 	return cmd

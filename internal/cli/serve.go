@@ -93,6 +93,12 @@ func introduce(io IO, cfg config.Config, s local.Serving) {
 	} else {
 		line("Sweeps", "next on %s", next.Format("Monday, 2 January 2006, 15:04 MST"))
 	}
+	if s.URL.Scheme == "https" && cfg.Serve.Proxies == 0 {
+		line("Proxies", "none: all who come through a reverse proxy count as one client. Set serve.proxies")
+	}
+	if cfg.Serve.Contact == "" {
+		line("Contact", "none: the pages name no address for questions. Set serve.contact")
+	}
 	if !hasApprover(cfg) {
 		line("Tokens", "nobody can sign in: set serve.tokens, one with the role approve")
 	}

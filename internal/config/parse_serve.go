@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"net"
 	"net/mail"
@@ -178,7 +179,14 @@ func (m mapping) webhooks() (out []Webhook) {
 	for _, item := range m.list("webhooks", maxWebhooks, "name", "url", "secret") {
 		w := Webhook{Name: item.named(names, "name of the webhook")}
 		w.URL, _ = item.link(true)
-		w.Secret, _ = item.longKey("secret")
+		secret, at := item.longKey("secret")
+		if encoded, ok := strings.CutPrefix(secret.Reveal(), "whsec_"); ok {
+			// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md: 24 to 64 bytes
+			if b, err := base64.StdEncoding.DecodeString(encoded); err != nil || len(b) < 24 || len(b) > 64 {
+				m.p.add(at, "begins with whsec_ and must go on with 24 to 64 bytes in base64; or use a secret without whsec_")
+			}
+		}
+		w.Secret = secret
 		out = append(out, w)
 	}
 	return out

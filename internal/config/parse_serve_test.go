@@ -214,6 +214,8 @@ func TestProblemsOfServe(t *testing.T) {
 		{"webhooks: [{name: a, url: https://planted.example, secret: " + long + ", to: planted}]", "serve.webhooks[0].to (line 3): unknown field"},
 		{"webhooks: [{url: https://planted.example, secret: " + long + "}]", "serve.webhooks[0].name (line 3): is required"},
 		{"webhooks: [{name: planted/, url: https://planted.example, secret: " + long + "}]", "serve.webhooks[0].name (line 3): " + name},
+		{"webhooks: [{name: a, url: https://planted.example, secret: whsec_planted!planted!planted!}]", "serve.webhooks[0].secret (line 3): begins with whsec_ and must go on with 24 to 64 bytes in base64"},
+		{"webhooks: [{name: a, url: https://planted.example, secret: whsec_cGxhbnRlZHBsYW50ZWQ=}]", "serve.webhooks[0].secret (line 3): begins with whsec_"},
 		{"webhooks: [{name: a, secret: " + long + "}]", "serve.webhooks[0].url (line 3): is required"},
 		{"webhooks: [{name: a, url: http://planted.example, secret: " + long + "}]", "serve.webhooks[0].url (line 3): must begin with https://; http:// is for"},
 		{"webhooks: [{name: a, url: https://planted.example}]", "serve.webhooks[0].secret (line 3): is required"},

@@ -6,7 +6,6 @@ package console
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,7 +18,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
-	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/live"
@@ -45,6 +44,7 @@ type Desk interface {
 	Cancel(ctx context.Context, id string) (intake.View, error)
 	Extend(ctx context.Context, id, reason, by string) (intake.View, error)
 	Deny(ctx context.Context, id, ground string) (intake.View, error)
+	Vouch(ctx context.Context, id, by string, verified bool) (intake.View, error)
 
 	Jobs(ctx context.Context) ([]intake.JobView, error)
 	Job(ctx context.Context, id string) (intake.JobView, error)
@@ -79,6 +79,8 @@ type Console struct {
 	style   string        // URL of the style sheet
 	script  string        // and of the script
 	streams chan struct{} // one place for each live stream
+	closed  context.Context
+	close   context.CancelFunc
 }
 
 // New makes the operator's pages. The error is a definition of the state machine that cannot be drawn.
@@ -91,14 +93,18 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: the state machine: %w", err)
 	}
+	closed, cancel := context.WithCancel(context.Background())
 	return &Console{
 		Options: o, pages: pages, machine: m, style: versioned(stylePath, style), script: versioned(scriptPath, script),
-		streams: make(chan struct{}, maxStreams),
+		streams: make(chan struct{}, maxStreams), closed: closed, close: cancel,
 	}, nil
 }
 
-// Register adds the console's routes. Live streams end with the context of their request: http.Server.Shutdown waits for
-// them, so the server's BaseContext has to end first.
+// Close ends the live streams, also those that begin later. http.Server.Shutdown would wait for them: give it to
+// RegisterOnShutdown. Pages are answered as before.
+func (c *Console) Close() { c.close() }
+
+// Register adds the console's routes.
 func (c *Console) Register(mux *http.ServeMux) {
 	mux.Handle("GET "+scriptPath, static(scriptPath, script, "text/javascript; charset=utf-8"))
 	mux.Handle("GET "+stylePath, static(stylePath, style, "text/css; charset=utf-8"))
@@ -127,6 +133,7 @@ func (c *Console) routes() map[string]handler {
 		"GET /console/jobs/{id}":                 c.job,
 		"GET /console/jobs/{id}/events":          c.events,
 		"GET /console/jobs/{id}/plan":            c.plan,
+		"POST /console/jobs/{id}/plan":           c.plan, // another page of it, with what was ticked on this one
 		"POST /console/jobs/{id}/decide":         c.decide,
 		"GET /console/{rest...}":                 func(http.ResponseWriter, *http.Request, string) error { return ledger.ErrNotFound },
 	}
@@ -204,13 +211,7 @@ type failure struct {
 func (c *Console) fail(w http.ResponseWriter, who by, err error, links ...page.Link) {
 	f := failure{Links: append(links, page.Link{Text: "Overview", Path: "/console"})}
 	p := web.ProblemOf(err)
-	f.Title, f.Detail = p.Title, p.Detail
-	switch {
-	case errors.Is(err, intake.ErrSweeping):
-		p.Status, f.Title, f.Detail = http.StatusConflict, "A sweep is running", "What comes in now is taken with the next one. Try again when its job has ended."
-	case fault.Is(err, fault.WrongPlan):
-		f.Title, f.Detail = "Another plan waits now, or none", "Nothing was decided: since you looked, the plan has changed or was decided. Look at what waits now."
-	}
+	f.Title, f.Detail = told(err)
 	if p.Status >= http.StatusInternalServerError {
 		c.Log.Error("the console could not answer", "error", err.Error())
 	}

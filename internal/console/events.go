@@ -40,6 +40,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request, _ string) error
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), streamTime)
 	defer cancel()
+	defer context.AfterFunc(c.closed, cancel)()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // or nginx would hold the events back
 	c.stream(ctx, &eventWriter{w: w, rc: http.NewResponseController(w)}, id)

@@ -142,11 +142,22 @@ func TestStreamsAreLimitedAndEndWithTheirReaders(t *testing.T) {
 			break
 		}
 	}
-	w.stop()
+	w.console.Close()
 	for _, l := range all[1:] {
 		if name, data := l.next(); name != "" {
-			t.Errorf("after the stop: %q %s", name, data)
+			t.Errorf("after Close: %q %s", name, data)
 		}
+	}
+	for l := w.listen(t, job); ; l = w.listen(t, job) { // one that begins later, as soon as there is a place
+		if name, data := l.next(); name != "" {
+			t.Errorf("begun after Close: %q %s", name, data)
+		}
+		if l.resp.StatusCode == http.StatusOK {
+			break
+		}
+	}
+	if a := w.get(t, "/console"); a.status != http.StatusOK {
+		t.Errorf("a page after Close: %d", a.status)
 	}
 }
 

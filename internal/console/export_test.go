@@ -9,3 +9,9 @@ func Events(c *Console, w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 }
+
+// Told is what the page of an error says.
+func Told(err error) string {
+	title, detail := told(err)
+	return title + ". " + detail
+}

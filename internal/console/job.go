@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -44,9 +45,9 @@ type laneFault struct{ What, Name, Meaning string }
 
 type approvalRow struct {
 	ledger.Approval
-	Badge  badge
-	Short  string
-	Ground string
+	Badge badge
+	Short string
+	Why   string // how much is kept, and on what ground
 }
 
 type newsRow struct {
@@ -104,10 +105,15 @@ func (c *Console) job(w http.ResponseWriter, r *http.Request, who string) error 
 		row := approvalRow{Approval: a, Badge: badge{"approved", "ok"}, Short: a.Plan[:min(12, len(a.Plan))]}
 		if !a.Approved {
 			row.Badge = badge{"rejected", "wait"}
-			if a.Ground != "" {
-				row.Ground = keeping(a.Ground)
-			}
 		}
+		var why []string
+		if len(a.Kept) > 0 {
+			why = append(why, number(int64(len(a.Kept)))+" kept of it")
+		}
+		if a.Ground != "" {
+			why = append(why, keeping(a.Ground))
+		}
+		row.Why = strings.Join(why, ": ")
 		p.Approvals = append(p.Approvals, row)
 	}
 	c.write(w, http.StatusOK, by(who), view{name: "job.html", title: "Job " + p.Short, script: p.Events != "", content: p})

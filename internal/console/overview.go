@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,6 +19,9 @@ var statuses = [...]ledger.Status{
 	ledger.Erased, ledger.NothingFound, ledger.Cancelled, ledger.Denied, ledger.Abandoned,
 }
 
+// toCheck filters the requests whose details somebody should check.
+const toCheck = "unchecked"
+
 type overviewPage struct {
 	Done     string
 	Attend   []tile // what needs attention
@@ -25,6 +29,7 @@ type overviewPage struct {
 	Waiting  []jobRow
 	Filter   []page.Choice
 	Filtered bool
+	Whole    bool // all open requests were looked at
 	Requests []requestRow
 	Next     string // query of the next page
 	Later    bool   // it is not the first page
@@ -44,6 +49,7 @@ type requestRow struct {
 	Status, Duty  badge
 	Channel       string
 	Urgent        bool
+	Unchecked     bool // somebody should check its details
 	Received, Due time.Time
 	Job           *page.Link
 }
@@ -72,17 +78,28 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request, who string) e
 	if slices.Contains(statuses[:], ledger.Status(asked)) {
 		f.Status = ledger.Status(asked)
 	}
-	list, next, err := c.Desk.List(ctx, f)
+	var list []intake.View
+	next, whole := "", true
+	if asked == toCheck {
+		whole, err = c.open(ctx, func(v intake.View) {
+			if unchecked(v) {
+				list = append(list, v)
+			}
+		})
+	} else {
+		list, next, err = c.Desk.List(ctx, f)
+	}
 	if err != nil {
 		return err
 	}
 	v := overviewPage{
-		Done: doneAtOverview(r.URL.Query().Get("done")), Filter: filters(asked), Filtered: f.Ended || f.Status != "",
+		Done: doneAtOverview(r.URL.Query().Get("done")), Filter: filters(asked), Filtered: f.Ended || f.Status != "" || asked == toCheck, Whole: whole,
 		Later: f.After != "", First: "?" + url.Values{"status": {asked}}.Encode(),
 		Attend: []tile{
 			{o.Overdue, "overdue", "/console#requests", "bad"},
 			{o.DueSoon, "due soon", "/console#requests", "wait"},
 			{o.Waiting, "waiting for approval", "#waiting", "wait"},
+			{o.Claims, "details to check", "/console?status=" + toCheck + "#requests", "wait"},
 		},
 	}
 	if o.Waiting == 0 {
@@ -113,7 +130,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request, who string) e
 func (c *Console) requestRow(v intake.View) requestRow {
 	row := requestRow{
 		Link: shortLink("requests", v.ID), Status: statusBadge(v.Status, v.Settled), Duty: dutyBadge(v, c.Now()),
-		Channel: channel(v.Channel), Urgent: v.Urgent && !v.Ended, Received: v.Received, Due: v.Due,
+		Channel: channel(v.Channel), Urgent: v.Urgent && !v.Ended, Unchecked: unchecked(v), Received: v.Received, Due: v.Due,
 	}
 	if v.Job != "" {
 		l := shortLink("jobs", v.Job)
@@ -132,7 +149,7 @@ func newJobRow(j intake.JobView) jobRow {
 }
 
 func filters(asked string) []page.Choice {
-	out := []page.Choice{{Value: "", Label: "all open ones"}, {Value: "all", Label: "all, also ended"}}
+	out := []page.Choice{{Value: "", Label: "all open ones"}, {Value: "all", Label: "all, also ended"}, {Value: toCheck, Label: "details to check"}}
 	for _, s := range statuses {
 		out = append(out, page.Choice{Value: string(s), Label: statusBadge(s, false).Text})
 	}
@@ -155,39 +172,50 @@ func doneAtOverview(done string) string {
 type sweepPage struct {
 	Taken   int
 	More    bool // there are more than Taken
+	Claims  int  // not taken: their details wait to be checked
 	Erases  bool
 	Preview bool
 }
 
-// askSweep says how many requests a sweep would take: those that are open and that no job holds.
+// askSweep says how many requests a sweep would take, and how many it leaves to whoever checks their details.
 func (c *Console) askSweep(w http.ResponseWriter, r *http.Request, who string) error {
-	o, err := c.Desk.Overview(r.Context())
+	v := sweepPage{Erases: c.Mode == config.Erase, Preview: c.Mode == config.Preview}
+	whole, err := c.open(r.Context(), func(q intake.View) {
+		switch {
+		case held(q):
+		case c.waits(q):
+			v.Claims++
+		default:
+			v.Taken++
+		}
+	})
 	if err != nil {
 		return err
 	}
-	v := sweepPage{Taken: o.ByStatus[ledger.Pending] + o.ByStatus[ledger.Failed], Erases: c.Mode == config.Erase, Preview: c.Mode == config.Preview}
-	// Of those that are partly erased, some are settled. Open ones come first in a list.
-	f := intake.Filter{Status: ledger.Partial}
-	for range maxPages {
-		list, next, err := c.Desk.List(r.Context(), f)
-		if err != nil {
-			return err
-		}
-		open := len(list)
-		if ended := slices.IndexFunc(list, func(v intake.View) bool { return v.Ended }); ended >= 0 {
-			open, next = ended, ""
-		}
-		v.Taken += open
-		f.After, v.More = next, next != ""
-		if next == "" {
-			break
-		}
-	}
+	v.More = !whole
 	c.write(w, http.StatusOK, by(who), view{name: "sweep.html", title: "Start a sweep", content: v})
 	return nil
 }
 
-const maxPages = 20 // of a list, that are read to count it
+const maxPages = 20 // of the open requests, that are looked at to find or count some of them
+
+// open gives the open requests, the most urgent first. whole is false when there were more than it looks at.
+func (c *Console) open(ctx context.Context, do func(intake.View)) (whole bool, err error) {
+	f := intake.Filter{}
+	for range maxPages {
+		list, next, err := c.Desk.List(ctx, f)
+		if err != nil {
+			return false, err
+		}
+		for _, v := range list {
+			do(v)
+		}
+		if f.After = next; next == "" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
 
 func (c *Console) sweep(w http.ResponseWriter, r *http.Request, _ string) error {
 	jobs, err := c.Desk.Sweep(r.Context(), "")

@@ -33,12 +33,13 @@ type planPage struct {
 	Areas       []areaCount
 	Groups      []planGroup
 	Page, Pages int
-	Prev, Next  string
+	Prev, Next  string // paths
 	Grounds     []explained
 	Failed      []planFailure
-	Keep        []page.Choice
+	Elsewhere   []string // digests of entries on other pages that are ticked to be kept
 	Problems    *page.Summary
-	Wrong       string // decision with something wrong in its form
+	Decision    string // that came with something wrong in its form, or with a turn to another page
+	Ground      string // that was chosen for it
 	Looked      string // what is wrong with the box that says so
 }
 
@@ -57,6 +58,7 @@ type planGroup struct {
 type planRow struct {
 	erase.Entry
 	Shown string
+	Kept  bool        // ticked to be kept
 	Also  []page.Link // others whom it is about, too
 	More  int
 }
@@ -76,7 +78,8 @@ func (c *Console) writePlan(w http.ResponseWriter, r *http.Request, who string, 
 	if err != nil {
 		return err
 	}
-	p := newPlanPage(v, at)
+	p := newPlanPage(v, at, r.PostForm["keep"])
+	p.Decision, p.Ground = r.PostForm.Get("decision"), r.PostForm.Get("ground")
 	if change != nil {
 		change(&p)
 	}
@@ -84,7 +87,8 @@ func (c *Console) writePlan(w http.ResponseWriter, r *http.Request, who string, 
 	return nil
 }
 
-func newPlanPage(v intake.PlanView, at int) planPage {
+// newPlanPage makes one page of a plan, on which entries with the digests in keep are ticked.
+func newPlanPage(v intake.PlanView, at int, keep []string) planPage {
 	all := v.Plan.Entries
 	p := planPage{
 		Job: shortLink("jobs", v.Job), State: jobBadge(v.State), Waits: v.State == intake.Waiting, Preview: v.State == intake.Preview,
@@ -93,10 +97,10 @@ func newPlanPage(v intake.PlanView, at int) planPage {
 	p.Decide = p.Job.Path + "/decide"
 	p.Page = min(max(at, 1), p.Pages)
 	if p.Page > 1 {
-		p.Prev = "?page=" + strconv.Itoa(p.Page-1)
+		p.Prev = p.Job.Path + "/plan?page=" + strconv.Itoa(p.Page-1) + "#entries"
 	}
 	if p.Page < p.Pages {
-		p.Next = "?page=" + strconv.Itoa(p.Page+1)
+		p.Next = p.Job.Path + "/plan?page=" + strconv.Itoa(p.Page+1) + "#entries"
 	}
 	for _, n := range v.Plan.Requests {
 		if n > 0 {
@@ -106,15 +110,27 @@ func newPlanPage(v intake.PlanView, at int) planPage {
 		}
 	}
 	p.count(all)
-	p.show(all[(p.Page-1)*perPage : min(p.Page*perPage, len(all))])
+	ticks := set(keep)
+	from, to := (p.Page-1)*perPage, min(p.Page*perPage, len(all))
+	p.show(all[from:to], ticks)
+	for n, e := range all {
+		if (n < from || n >= to) && ticks[e.Digest] {
+			p.Elsewhere = append(p.Elsewhere, e.Digest)
+		}
+	}
 	for _, f := range v.Plan.Failed {
 		p.Failed = append(p.Failed, planFailure{f.Target, f.Area, undone(f.Doing), f.Fault, reason(f.Fault)})
 	}
-	p.Keep = []page.Choice{{Value: "", Label: "no ground named"}}
-	for _, g := range erase.Grounds {
-		p.Keep = append(p.Keep, page.Choice{Value: g, Label: keeping(g)})
-	}
 	return p
+}
+
+// Options are the grounds in the form of a decision.
+func (p planPage) Options(decision string) []page.Choice {
+	out := []page.Choice{{Value: "", Label: "no ground named"}}
+	for _, g := range erase.Grounds {
+		out = append(out, page.Choice{Value: g, Label: keeping(g), Checked: decision == p.Decision && g == p.Ground})
+	}
+	return out
 }
 
 // count sums the entries up, and puts them in the order of people, targets and areas, what waits first.
@@ -147,6 +163,14 @@ func (p *planPage) count(all []erase.Entry) {
 	})
 }
 
+func set(digests []string) map[string]bool {
+	out := make(map[string]bool, len(digests))
+	for _, d := range digests {
+		out[d] = true
+	}
+	return out
+}
+
 // first is the request that an entry is shown with.
 func first(e erase.Entry) string {
 	if len(e.Requests) == 0 {
@@ -155,8 +179,8 @@ func first(e erase.Entry) string {
 	return e.Requests[0]
 }
 
-// show makes groups of the entries of a page.
-func (p *planPage) show(entries []erase.Entry) {
+// show makes groups of the entries of a page; ticks are the digests of those that are kept.
+func (p *planPage) show(entries []erase.Entry, ticks map[string]bool) {
 	link := func(id string) page.Link {
 		l := shortLink("requests", id)
 		if p.Preview { // its requests are gone
@@ -170,7 +194,7 @@ func (p *planPage) show(entries []erase.Entry) {
 			last = k
 			p.Groups = append(p.Groups, planGroup{Request: link(k[0]), Target: e.Target})
 		}
-		row := planRow{Entry: e, Shown: legible(e.Name)}
+		row := planRow{Entry: e, Shown: legible(e.Name), Kept: ticks[e.Digest]}
 		for m, id := range e.Requests {
 			switch {
 			case m > perRow:
@@ -187,13 +211,14 @@ func (p *planPage) show(entries []erase.Entry) {
 // decide takes a person's word on the plan that they saw.
 func (c *Console) decide(w http.ResponseWriter, r *http.Request, who string) error {
 	id, f := r.PathValue("id"), r.PostForm
-	decision, ground := f.Get("decision"), f.Get("ground")
+	decision := f.Get("decision")
+	word := erase.Word{Plan: f.Get("plan"), By: who, Approved: decision == "approve", Ground: f.Get("ground")}
 	at, _ := strconv.Atoi(f.Get("page"))
 	wrong := func(field, text string) error {
 		return c.writePlan(w, r, who, http.StatusUnprocessableEntity, at, func(p *planPage) {
 			p.Problems = &page.Summary{Title: "Nothing was decided", Errors: []page.FieldError{{Name: field, Text: text}}}
 			if field == decision+"-looked" {
-				p.Wrong, p.Looked = decision, text
+				p.Looked = text
 			}
 		})
 	}
@@ -202,14 +227,27 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, who string) err
 		return wrong("decide", "Approve the plan, or reject it.")
 	case f.Get("looked") != "yes":
 		return wrong(decision+"-looked", "Look at the whole plan first, then tick the box that says so.")
-	case decision == "approve":
-		ground = ""
+	case word.Approved && len(f["keep"]) == 0:
+		word.Ground = "" // its field is there all the same
+	case word.Approved:
+		v, err := c.Desk.Plan(r.Context(), id, false)
+		if err != nil {
+			return err
+		}
+		ticks := set(f["keep"])
+		rest := slices.ContainsFunc(v.Plan.Entries, func(e erase.Entry) bool { return !ticks[e.Digest] })
+		if v.Plan.Hash == word.Plan && !rest { // of another plan the desk says something else
+			return wrong("reject-looked", "Everything in the plan is ticked to be kept. If you mean that, reject the plan.")
+		}
+		word.Keep = slices.Sorted(maps.Keys(ticks))
 	}
-	err := c.Desk.Decide(r.Context(), id, erase.Word{Plan: f.Get("plan"), By: who, Approved: decision == "approve", Ground: ground})
+	err := c.Desk.Decide(r.Context(), id, word)
 	var invalid *intake.Invalid
 	switch {
+	case errors.As(err, &invalid) && slices.ContainsFunc(invalid.Fields, func(f intake.Field) bool { return f.Name == "keep" }):
+		return wrong("entries", "Something was ticked to be kept that is not in the plan. Look at what is ticked now, then decide.")
 	case errors.As(err, &invalid):
-		return wrong("ground", "Choose one of the grounds of the list, or none.")
+		return wrong(decision+"-ground", "Choose one of the grounds of the list, or none.")
 	case fault.Is(err, fault.WrongPlan):
 		job := shortLink("jobs", id)
 		c.fail(w, by(who), err, page.Link{Text: "The plan that waits now", Path: job.Path + "/plan"}, page.Link{Text: "Job " + job.Text, Path: job.Path})

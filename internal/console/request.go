@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/duty"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/page"
@@ -24,6 +25,8 @@ type requestPage struct {
 	Mode       string
 	Ground     string
 	Extended   *extended
+	Details    string // what was typed beside the address, and who verified it
+	Claims     *claims
 	Job        *page.Link
 	Rows       []outcomeRow
 	Acts       []page.Link // what can be done with it
@@ -33,6 +36,14 @@ type requestPage struct {
 type extended struct {
 	Reason, By string
 	At, Before time.Time
+}
+
+// claims ask for a person's word on what nobody verified.
+type claims struct {
+	What    string
+	Several bool
+	Then    string // what comes with a word, or without one
+	Acts    []page.Link
 }
 
 type outcomeRow struct {
@@ -48,7 +59,7 @@ func (c *Console) request(w http.ResponseWriter, r *http.Request, who string) er
 		return err
 	}
 	p := requestPage{
-		View: v, Done: doneWithRequest(r.URL.Query().Get("done")), Short: short(v.ID), Status: statusBadge(v.Status, v.Settled), Meaning: statusMeaning(v),
+		View: v, Done: doneWithRequest(r.URL.Query().Get("done")), Short: short(v.ID), Status: statusBadge(v.Status, v.Settled), Meaning: c.statusMeaning(v),
 		Duty: dutyBadge(v, c.Now()), Channel: channel(v.Channel), Verified: verified(v), Regulation: regulation(v.Regulation),
 	}
 	if v.By != "" {
@@ -63,6 +74,7 @@ func (c *Console) request(w http.ResponseWriter, r *http.Request, who string) er
 	if e := v.Extension; e != nil {
 		p.Extended = &extended{extension(e.Reason), e.By, e.At, e.Before}
 	}
+	p.Details, p.Claims = vouched(v), c.claims(v)
 	if v.Job != "" {
 		l := shortLink("jobs", v.Job)
 		p.Job = &l
@@ -92,6 +104,56 @@ func verified(v intake.View) string {
 	return "By whoever filed it," + on
 }
 
+// vouched says who verified what was typed into the form beside the address.
+func vouched(v intake.View) string {
+	if w := v.Vouched; w != nil {
+		on := ", said " + w.By + " on " + page.Moment(page.English, w.At)
+		if w.Verified {
+			return "The " + details(w.Types) + ": this person's" + on
+		}
+		return "The " + details(w.Types) + ": left out" + on
+	}
+	switch {
+	case len(v.Claimed) == 0:
+		return ""
+	case v.Status == ledger.Pending:
+		return "The " + details(v.Claimed) + ": nobody verified"
+	}
+	return "The " + details(v.Claimed) + ": nobody verified, and left out"
+}
+
+// unchecked tells whether a person may still say whose the details are that nobody verified.
+func unchecked(v intake.View) bool { return len(v.Claimed) > 0 && v.Vouched == nil && !v.Ended }
+
+// waits tells whether sweeps leave a request alone because of that: as erase.Ready does.
+func (c *Console) waits(v intake.View) bool {
+	return unchecked(v) && !held(v) && c.Now().Before(v.Verified.Add(erase.ClaimTime))
+}
+
+// held tells whether a job works on a request.
+func held(v intake.View) bool { return v.Status == ledger.Running || v.Status == ledger.InReview }
+
+func (c *Console) claims(v intake.View) *claims {
+	if !unchecked(v) {
+		return nil
+	}
+	out := &claims{What: details(v.Claimed), Several: len(v.Claimed) > 1}
+	switch {
+	case held(v):
+		out.Then = "A job works on the request now, without these details. Wait until the job has ended."
+		return out
+	case c.waits(v):
+		out.Then = "Until " + page.Moment(page.English, v.Verified.Add(erase.ClaimTime)) + " the request waits for your word. Then it is worked on without these details."
+	case v.Status == ledger.Pending:
+		out.Then = "The request has waited for seven days: the next sweep takes it. Without your word it leaves these details out."
+	default:
+		out.Then = "The request was worked on without these details. When they are this person's, the next sweep searches by them, too."
+	}
+	at := shortLink("requests", v.ID).Path + "/"
+	out.Acts = []page.Link{{Text: "They are this person's…", Path: at + "vouch"}, {Text: "Leave them out…", Path: at + "leave-out"}}
+	return out
+}
+
 // acts are what can be done with a request, as links to pages that ask again; where nothing can be, it says why.
 func acts(v intake.View) (links []page.Link, why string) {
 	if v.Ended {
@@ -101,7 +163,7 @@ func acts(v intake.View) (links []page.Link, why string) {
 	if v.Extension == nil && v.Duty != duty.Overdue {
 		links = append(links, page.Link{Text: "Extend the due date…", Path: at + "extend"})
 	}
-	if v.Status == ledger.Running || v.Status == ledger.InReview {
+	if held(v) {
 		return links, "While a job works on the request, it cannot be cancelled or denied."
 	}
 	return append(links, page.Link{Text: "Deny…", Path: at + "deny"}, page.Link{Text: "Cancel…", Path: at + "cancel"}), ""
@@ -113,6 +175,10 @@ func doneWithRequest(done string) string {
 		return "The request is cancelled."
 	case "deny":
 		return "The request is denied. Where the person's address is known, a mail is on its way."
+	case "vouch":
+		return "It is written down that the details are this person's. They are used from now on."
+	case "leave-out":
+		return "It is written down that the details are left out."
 	case "extend":
 		return "The due date is extended. Where the person's address is known, a mail is on its way."
 	}
@@ -162,6 +228,12 @@ func asked(act, id string) (actPage, bool) {
 		for _, e := range []string{intake.Complexity, intake.Number} {
 			p.Choices.Choices = append(p.Choices.Choices, page.Choice{Value: e, Label: extension(e)})
 		}
+	case "vouch":
+		p.Title, p.Button = "Are they this person's?", "They are this person's"
+		p.Text = "Say so only when your own records show that these details and the mailbox belong to the same person: what they lead to is searched and deleted as this person's. This cannot be undone."
+	case "leave-out":
+		p.Title, p.Button = "Leave them out?", "Leave them out"
+		p.Text = "The request is worked on without these details, and its status page tells the person that they could not be verified. This cannot be undone."
 	default:
 		return p, false
 	}
@@ -192,6 +264,8 @@ func (c *Console) act(w http.ResponseWriter, r *http.Request, who string) error 
 		_, err = c.Desk.Cancel(ctx, id)
 	case "deny":
 		_, err = c.Desk.Deny(ctx, id, r.PostForm.Get("ground"))
+	case "vouch", "leave-out":
+		_, err = c.Desk.Vouch(ctx, id, who, act == "vouch")
 	case "extend":
 		_, err = c.Desk.Extend(ctx, id, r.PostForm.Get("reason"), who)
 	}

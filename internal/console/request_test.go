@@ -1,13 +1,18 @@
 package console_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/console"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/web"
 )
 
 func TestARequestShowsWhatHappenedWhere(t *testing.T) {
@@ -33,7 +38,7 @@ func TestARequestShowsWhatHappenedWhere(t *testing.T) {
 		t.Errorf("certificate: %v", c.header)
 	}
 	other := w.file(t, 0)
-	w.get(t, "/console/requests/"+other+"/certificate").holds(t, "no certificate", http.StatusNotFound, "There is nothing here")
+	w.get(t, "/console/requests/"+other+"/certificate").holds(t, "no certificate", http.StatusNotFound, "There is no such page")
 	w.get(t, "/console/requests/"+other).holds(t, "nothing yet", http.StatusOK, "no job has closed", "/deny", "/cancel", "/extend")
 }
 
@@ -83,6 +88,27 @@ func TestARequestThatAJobHoldsIsLeftToIt(t *testing.T) {
 	w.job(t, config.Approve, id)
 	w.get(t, "/console/requests/"+id).holds(t, "held", http.StatusOK, "While a job works on the request")
 	w.post(t, "/console/requests/"+id+"/cancel").holds(t, "cancel", http.StatusConflict, "A job works on the request")
+}
+
+// The problems of web speak to programs.
+func TestErrorsAreToldToPeople(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, err := range []error{
+		ledger.ErrNotFound, ledger.ErrHeld, ledger.ErrFinal, intake.ErrExtended, intake.ErrUsed, intake.ErrSweeping, fault.New(fault.WrongPlan, "secret"),
+		fault.New(fault.LedgerBusy, "secret"), web.ErrMalformed, &intake.Invalid{Fields: []intake.Field{{Name: "x"}}}, errors.New("secret"),
+	} {
+		says := console.Told(err)
+		if seen[says] {
+			t.Errorf("%v is told like another: %s", err, says)
+		}
+		seen[says] = true
+		for _, word := range []string{"secret", "header", "JSON", " body", "path", "hash", "token", "link was used", "member"} {
+			if strings.Contains(says, word) {
+				t.Errorf("%v is told as %q", err, says)
+			}
+		}
+	}
 }
 
 func TestUnknownPagesAreNotFound(t *testing.T) {

@@ -1,7 +1,9 @@
 package console
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,8 @@ import (
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/subject"
+	"github.com/lethe-dsr/lethe/internal/web"
 )
 
 // badge is a state in a word, with a colour that says nothing more than the word does.
@@ -44,7 +48,10 @@ func statusBadge(s ledger.Status, settled bool) badge {
 }
 
 // statusMeaning says what a status means, and what comes next.
-func statusMeaning(v intake.View) string {
+func (c *Console) statusMeaning(v intake.View) string {
+	if c.waits(v) {
+		return "It waits until somebody has checked its details."
+	}
 	switch v.Status {
 	case ledger.Pending:
 		return "It waits for the next sweep."
@@ -224,14 +231,12 @@ func ground(name string) string {
 		return "The job would delete more of the app's devices than the configuration allows. Look whether an identifier is on everybody's device."
 	case erase.ThroughDevices:
 		return "Only devices that wait lead to it. Where they are not the person's, it is not either."
-	case erase.Unproven:
-		return "Only an account id or phone number leads to it that the person typed, and that nobody verified. It may be somebody else's."
 	case erase.RejectedBy:
 		return "A person rejected its deletion."
 	case erase.NotApproved:
 		return "Nobody approved its deletion in time."
 	case erase.NoIdentifier:
-		return "The request names no identifier that this provider knows people by."
+		return "The request has no identifier that this provider knows people by, or none that was verified."
 	}
 	return ""
 }
@@ -277,6 +282,49 @@ func extension(name string) string {
 		return "There are many requests"
 	}
 	return name
+}
+
+// details names types of identifiers.
+func details(types []string) string {
+	var names []string
+	for _, t := range types {
+		switch subject.Type(t) {
+		case subject.Phone:
+			t = "phone number"
+		case subject.UserID:
+			t = "account id"
+		}
+		names = append(names, t)
+	}
+	return strings.Join(names, " and ")
+}
+
+// told says what went wrong to somebody at a browser.
+func told(err error) (title, detail string) {
+	var invalid *intake.Invalid
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return "There is no such page", "Perhaps the link is not complete. A job goes some time after its end, a plan as soon as nothing waits any more."
+	case errors.Is(err, ledger.ErrHeld):
+		return "A job works on the request", "Nothing was changed. Wait until the job has ended, then try again."
+	case errors.Is(err, ledger.ErrFinal):
+		return "The request has ended", "Nothing was changed: a request that has ended stays as it is."
+	case errors.Is(err, intake.ErrExtended):
+		return "The due date cannot be extended", "It was extended before, or it is over."
+	case errors.Is(err, intake.ErrUsed):
+		return "Somebody has said so before", "Nothing was changed. The page of the request says who, and what."
+	case errors.Is(err, intake.ErrSweeping):
+		return "A sweep is running", "What comes in now is taken with the next one. Try again when its job has ended."
+	case fault.Is(err, fault.WrongPlan):
+		return "Another plan waits now, or none", "Nothing was decided: since you looked, the plan has changed or was decided. Look at what waits now."
+	case errors.Is(err, web.ErrMalformed):
+		return "The form did not arrive whole", "Nothing was changed. Load its page again, and send it once more."
+	case errors.As(err, &invalid):
+		return "There is nothing to check", "Nothing was changed: the request has no details that nobody verified."
+	case web.ProblemOf(err).Status == http.StatusServiceUnavailable:
+		return "The service is busy", "Wait a moment, then try again."
+	}
+	return "Something went wrong here", "Nothing was lost. Try again later; the log of the service says more."
 }
 
 // undone says what could not be done.

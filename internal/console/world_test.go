@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -47,7 +46,6 @@ type world struct {
 	board   *live.Board
 	console *console.Console
 	server  *httptest.Server
-	stop    func()       // as a service stops: its requests end
 	client  *http.Client // keeps its cookie, and follows no redirects
 	log     *bytes.Buffer
 
@@ -140,11 +138,9 @@ func newWorld(t *testing.T) *world {
 	w.server.Config.Handler = web.Guard(mux, web.GuardOptions{
 		Hosts: []string{w.server.Listener.Addr().String()}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
-	ctx, stop := context.WithCancel(context.Background())
-	w.server.Config.BaseContext, w.stop = func(net.Listener) context.Context { return ctx }, stop
 	w.server.Start()
 	t.Cleanup(w.server.Close)
-	t.Cleanup(stop)
+	t.Cleanup(w.console.Close)
 	w.client = w.newClient(t)
 	return w
 }

@@ -33,6 +33,7 @@ type Options struct {
 type Door struct {
 	http.Handler
 	opendsr *opendsr.Processor
+	console *console.Console
 	desk    intake.Desk
 }
 
@@ -75,9 +76,13 @@ func New(o Options) (*Door, error) {
 	mux.Handle("GET /problems/{name}", web.Problems())
 	return &Door{
 		Handler: web.Guard(mux, web.GuardOptions{Hosts: hosts(base.Host), HTTPS: keys.HTTPS, Log: o.Log, Now: o.Desk.Now}),
-		opendsr: processor, desk: o.Desk,
+		opendsr: processor, console: operator, desk: o.Desk,
 	}, nil
 }
+
+// Close ends what would not end by itself: the console's live streams. Give it to http.Server.RegisterOnShutdown. Other
+// requests are answered as before.
+func (d *Door) Close() { d.console.Close() }
 
 // hosts are the names of the service. This machine has several.
 func hosts(host string) []string {

@@ -77,7 +77,7 @@ type OutOfScope struct {
 // DigestScheme names how the person's digest is made.
 const DigestScheme = "lethe-hmac-sha256-128-v1: HMAC-SHA-256 over the sorted identifiers, truncated to 128 bits, with a key that the controller holds"
 
-func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Outcome, version string) Certificate {
+func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Outcome, approvals []ledger.Approval, version string) Certificate {
 	c := Certificate{
 		ID: r.ID + "/" + job.ID, Version: 1, Issuer: "lethe", Controller: b.Config.Controller,
 		Request: CertifiedRequest{
@@ -85,7 +85,7 @@ func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Ou
 			Received: r.Received, Verified: r.Verified, Due: r.Due, Completed: r.Closed,
 		},
 		Person:     CertifiedPerson{Digest: r.Person, Scheme: DigestScheme, Verified: verifiedHow(r)},
-		OutOfScope: []OutOfScope{}, Recipients: []string{}, Approvals: append([]ledger.Approval{}, job.Approvals...),
+		OutOfScope: []OutOfScope{}, Recipients: []string{}, Approvals: approvals,
 		Verification: "verified_absent: deleted, then searched again by a new export or list, and gone. accepted: the provider took the order and offers no way to look.",
 		Remains:      []string{"back-ups of the providers, under their own terms", "this certificate, the outcomes and keyed digests"},
 		Software:     version, Configuration: b.Config.Hash(), Issued: b.Now(), KeptUntil: r.Closed.Add(ledger.Retention),
@@ -112,9 +112,32 @@ func (b Base) certificate(job ledger.Job, r ledger.Request, outcomes []ledger.Ou
 		if told := o.Provider + " (" + o.Target + ")"; o.Deleted+o.Ordered+o.Earlier > 0 && !slices.Contains(c.Recipients, told) {
 			c.Recipients = append(c.Recipients, told)
 		}
+		o.Seen = 0 // how many customers there are is nobody's business
 		c.Scope[last].Areas = append(c.Scope[last].Areas, o)
 	}
 	return c
+}
+
+// approvalsFor gives the words on a job's plans as one request's certificate shows them: what was kept of somebody else's
+// is none of the person's.
+func approvalsFor(job ledger.Job, found map[[2]string][]*ledger.Finding) []ledger.Approval {
+	own := map[string]bool{}
+	for _, fs := range found {
+		for _, f := range fs {
+			own[f.Digest] = true
+		}
+	}
+	out := append([]ledger.Approval{}, job.Approvals...)
+	for n, a := range out {
+		if len(a.Kept) == 0 {
+			continue
+		}
+		out[n].Kept = slices.DeleteFunc(slices.Clone(a.Kept), func(digest string) bool { return !own[digest] })
+		if len(out[n].Kept) == 0 {
+			out[n].Kept, out[n].Ground = nil, ""
+		}
+	}
+	return out
 }
 
 // verifiedHow says how the identity behind a request was verified, and what of it was not.
@@ -130,8 +153,11 @@ func verifiedHow(r ledger.Request) string {
 	case "api", "opendsr":
 		how = "by the system that filed the request (" + from + ")"
 	}
-	if len(r.Claimed) > 0 {
-		how += "; not verified: " + strings.Join(r.Claimed, ", ")
+	switch {
+	case len(r.Claimed) > 0:
+		how += "; not verified and left out: " + strings.Join(r.Claimed, ", ")
+	case r.Vouched != nil:
+		how += "; " + strings.Join(r.Vouched.Types, ", ") + ": vouched for by " + r.Vouched.By
 	}
 	return how
 }

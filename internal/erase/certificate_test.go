@@ -13,14 +13,16 @@ import (
 func TestACertificateSaysHowTheIdentityWasVerified(t *testing.T) {
 	t.Parallel()
 	for want, r := range map[string]ledger.Request{
-		"by the operator who filed the request (cli)":                                {Channel: "cli"},
-		"by the operator who filed the request (console)":                            {Channel: "console"},
-		"by the operator who filed the request (console, token desk)":                {Channel: "console", By: "desk"},
-		"by the system that filed the request (api, token crm)":                      {Channel: "api", By: "crm"},
-		"by the system that filed the request (opendsr, token controller)":           {Channel: "opendsr", By: "controller"},
-		"by the system that filed the request (api, token crm); not verified: phone": {Channel: "api", By: "crm", Claimed: []string{"phone"}},
-		"link sent to the e-mail address":                                            {Channel: "form"},
-		"link sent to the e-mail address; not verified: phone, user_id":              {Channel: "form", Claimed: []string{"phone", "user_id"}},
+		"by the operator who filed the request (cli)":                                             {Channel: "cli"},
+		"by the operator who filed the request (console)":                                         {Channel: "console"},
+		"by the operator who filed the request (console, token desk)":                             {Channel: "console", By: "desk"},
+		"by the system that filed the request (api, token crm)":                                   {Channel: "api", By: "crm"},
+		"by the system that filed the request (opendsr, token controller)":                        {Channel: "opendsr", By: "controller"},
+		"by the system that filed the request (api, token crm); not verified and left out: phone": {Channel: "api", By: "crm", Claimed: []string{"phone"}},
+		"link sent to the e-mail address":                                                         {Channel: "form"},
+		"link sent to the e-mail address; not verified and left out: phone, user_id":              {Channel: "form", Claimed: []string{"phone", "user_id"}},
+		"link sent to the e-mail address; not verified and left out: phone":                       {Channel: "form", Claimed: []string{"phone"}, Vouched: &ledger.Vouch{By: "dpo", Types: []string{"phone"}}},
+		"link sent to the e-mail address; phone: vouched for by dpo":                              {Channel: "form", Vouched: &ledger.Vouch{By: "dpo", Verified: true, Types: []string{"phone"}}},
 	} {
 		if got := verifiedHow(r); got != want {
 			t.Errorf("%s: %q, want %q", r.Channel, got, want)

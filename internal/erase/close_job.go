@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -51,16 +50,11 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 			if f.Area != Devices {
 				f.Object = nil
 			}
-			for id, rules := range requests {
+			for id := range requests {
 				if byRequest[id] == nil {
 					byRequest[id] = map[[2]string][]*ledger.Finding{}
 				}
-				own := &f
-				if !proven(rules) && !slices.Contains(f.Grounds, Unproven) { // a review that never came to it did not say so
-					own = new(f)
-					own.Grounds = append(slices.Clone(f.Grounds), Unproven)
-				}
-				byRequest[id][k] = append(byRequest[id][k], own)
+				byRequest[id][k] = append(byRequest[id][k], &f)
 			}
 		})
 		if err != nil {
@@ -109,7 +103,7 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 						return CloseJobOut{}, err
 					}
 				}
-				payload, err := json.Marshal(b.certificate(job, r, outcomes, version))
+				payload, err := json.Marshal(b.certificate(job, r, outcomes, approvalsFor(job, byRequest[r.ID]), version))
 				if err != nil {
 					return CloseJobOut{}, err
 				}
@@ -152,17 +146,16 @@ func (b Base) closePreview(ctx context.Context, in CloseJobIn, open []ledger.Req
 		return CloseJobOut{}, err
 	}
 	var gone []ledger.Request
+	var back []string // those that were given to the preview by their ids go on as they were
 	for _, r := range open {
-		if !r.Preview { // a request that was given to a preview by its id goes on as it was
-			if _, err := b.Ledger.ChangeRequest(ctx, r.ID, b.Now(), func(r *ledger.Request) error {
-				r.Job, r.Status, r.Attempts = "", r.Unclaimed(), r.Attempts-1
-				return nil
-			}); err != nil && !errors.Is(err, ledger.ErrFinal) {
-				return CloseJobOut{}, err
-			}
-			continue
+		if r.Preview {
+			gone = append(gone, r)
+		} else {
+			back = append(back, r.ID)
 		}
-		gone = append(gone, r)
+	}
+	if err := b.Ledger.Release(ctx, in.Job, back, b.Now()); err != nil {
+		return CloseJobOut{}, err
 	}
 	if err := b.Ledger.Destroy(ctx, gone...); err != nil {
 		return CloseJobOut{}, err

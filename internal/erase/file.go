@@ -3,6 +3,7 @@ package erase
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/lethe-dsr/lethe/internal/duty"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -88,12 +89,16 @@ func (b Base) PersonDigest(s subject.Subject) string {
 	return b.Seal.Digest("person", string(s.Canonical().Encode()))
 }
 
-// OpenRequestOf finds the open request that a person would join; ledger.ErrNotFound where there is none.
+// OpenRequestOf finds the open request that a person would join: one that is worked on by all of the person's identifiers.
+// ledger.ErrNotFound where there is none.
 func OpenRequestOf(ctx context.Context, b Base, s subject.Subject) (ledger.Request, error) {
-	return b.Ledger.OpenFor(ctx, b.keys(s.Canonical()), nil)
+	verified := func(r ledger.Request) bool {
+		return !slices.ContainsFunc(s.Identifiers, func(i subject.Identifier) bool { return claimed(r, i) })
+	}
+	return b.Ledger.OpenFor(ctx, b.keys(s.Canonical()), verified)
 }
 
-// closedIn gives the requests that have ended in these jobs, by the digest of their person.
+// closedIn gives the requests that have ended in these jobs by all their identifiers, by the digest of their person.
 func (b Base) closedIn(ctx context.Context, jobs []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, job := range jobs {
@@ -102,7 +107,7 @@ func (b Base) closedIn(ctx context.Context, jobs []string) (map[string]string, e
 				return nil
 			}
 			r, err := b.Ledger.Request(ctx, id)
-			if err == nil && r.Final() {
+			if err == nil && r.Final() && len(r.Claimed) == 0 {
 				out[r.Person] = r.ID
 			}
 			return err

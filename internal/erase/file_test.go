@@ -94,3 +94,30 @@ func TestASettledRequestOfAJobUnderWayIsJoined(t *testing.T) {
 		}
 	}
 }
+
+// Whoever vouches for identifiers that somebody only typed into the form must not join a request that leaves them out.
+func TestARequestThatLeavesIdentifiersOutIsNotJoined(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, annsDevices(), "", "")
+	both := m.persons("email", annMail, "user_id", annUser)
+	typed := m.file(both[0], "form", claims("user_id"))
+	for _, c := range []struct {
+		who  []subject.Subject
+		want string
+	}{{both, "r2"}, {m.persons("email", annMail), typed}, {both, "r2"}} {
+		f, err := File(t.Context(), m.Base, "cli", false, c.who)
+		if err != nil || !slices.Equal(f.Requests, []string{c.want}) {
+			t.Errorf("filed as %q (%v), want %s", f.Requests, err, c.want)
+		}
+	}
+	m.run("job", config.Erase, typed)
+	m.wantEnd(typed, ledger.Erased, true)
+	m.run("job2", config.Erase, "r2")
+	again, err := File(t.Context(), m.Base, "cli", false, both, "job", "job2")
+	if err != nil || !slices.Equal(again.Requests, []string{"r2"}) {
+		t.Errorf("while its job is under way: filed as %q (%v), want r2", again.Requests, err)
+	}
+	if fresh, err := File(t.Context(), m.Base, "cli", false, both, "job"); err != nil || !slices.Equal(fresh.Requests, []string{"r3"}) {
+		t.Errorf("joined %q (%v), which left the account id out", fresh.Requests, err)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/match"
 )
 
 // Grounds on which a finding waits for a person, and why something is kept or out of scope.
@@ -15,7 +14,6 @@ const (
 	OverLimit      = "more than the limit for one person"
 	OverShare      = "more than the allowed share of all devices"
 	ThroughDevices = "found through devices that wait"
-	Unproven       = "found only by an identifier that nobody verified"
 	RejectedBy     = "rejected in review"
 	NotApproved    = "not approved"
 	NoIdentifier   = "no identifier for this provider"
@@ -92,24 +90,16 @@ func (b Base) guard(all, open []*ledger.Finding, lanes map[[2]string]ledger.Lane
 	}
 	for _, f := range open {
 		through := false
-		unproven := false
 		for id, rules := range f.Requests {
-			through = through || f.Area != Devices && tooMany[id] && proven(rules) && !slices.ContainsFunc(rules, byNamed)
-			unproven = unproven || !proven(rules)
+			through = through || f.Area != Devices && tooMany[id] && !slices.ContainsFunc(rules, byNamed)
 		}
 		hold(f, ThroughDevices, through)
-		hold(f, Unproven, unproven)
 		slices.Sort(f.Grounds)
 	}
 }
 
-// byNamed tells whether a rule rests on a verified identifier, and cannot come from an id that was learned from a device.
+// byNamed tells whether a rule rests on an identifier of the request, and cannot come from an id that was learned from a
+// device.
 func byNamed(rule string) bool {
-	return match.Rule(rule).Verified() && rule != LearnedOrder && !strings.HasPrefix(rule, "install id") && !strings.HasPrefix(rule, "user id")
-}
-
-// proven tells whether one of the rules by which an object was found for a request rests on a verified identifier, or on
-// a device that was found by one. Whoever types another person's account id into the form has verified an address only.
-func proven(rules []string) bool {
-	return slices.ContainsFunc(rules, func(r string) bool { return match.Rule(r).Verified() })
+	return rule != LearnedOrder && !strings.HasPrefix(rule, "install id") && !strings.HasPrefix(rule, "user id")
 }

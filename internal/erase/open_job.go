@@ -101,8 +101,8 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 	}
 }
 
-// swept lists what a sweep takes in a mode: the open requests, urgent or not, that no job holds and that ask for no other
-// mode. Who asked for an approval must not be erased without one.
+// swept lists what a sweep takes in a mode: the open requests, urgent or not, that are ready and ask for no other mode. Who
+// asked for an approval must not be erased without one.
 func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err error) {
 	var open []string
 	err = b.Ledger.OpenRequests(ctx, func(id string) error {
@@ -113,7 +113,7 @@ func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err er
 		return nil, err
 	}
 	err = b.Ledger.Each(ctx, open, func(r ledger.Request) error {
-		if r.Job == "" && (r.Mode == "" || r.Mode == string(mode)) {
+		if Ready(r, b.Now()) && ModeFor(r, mode, b.Config.Mode) == mode {
 			ids = append(ids, r.ID)
 		}
 		return nil

@@ -19,7 +19,7 @@ func (m *machine) members(job string) (ids []string) {
 	return ids
 }
 
-// A sweep takes what asks for its mode or for none, urgent or not, and what nobody works on.
+// A sweep takes what asks for its mode or for none, urgent or not, and what nobody works on or has to look at first.
 func TestASweepTakesRequestsOfItsMode(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -28,8 +28,8 @@ func TestASweepTakesRequestsOfItsMode(t *testing.T) {
 	}{
 		{config.Erase, []string{"any", "erase", "urgent"}},
 		{config.Approve, []string{"any", "approve", "urgent", "urgent-approve"}},
-		{config.Preview, []string{"any", "preview", "urgent"}},
-		{"", []string{"any", "erase", "urgent"}}, // the configuration's
+		{config.Preview, []string{"any", "approve", "erase", "preview", "urgent", "urgent-approve"}}, // who only looks deletes nothing
+		{"", []string{"any", "erase", "urgent"}},                                                     // the configuration's
 	} {
 		m := newMachine(t, annsDevices(), "", "")
 		id := ""
@@ -44,6 +44,7 @@ func TestASweepTakesRequestsOfItsMode(t *testing.T) {
 		}
 		file("urgent", func(r *ledger.Request) { r.Urgent = true })
 		file("urgent-approve", func(r *ledger.Request) { r.Urgent, r.Mode = true, "approve" })
+		file("claims", claims("user_id"))
 		file("held", nil)
 		file("ended", nil)
 		file("unverified", func(r *ledger.Request) { r.Status, r.Until = ledger.Unverified, time.Now().Add(time.Hour) })
@@ -72,11 +73,11 @@ func TestASweepTakesRequestsOfItsMode(t *testing.T) {
 	}
 }
 
-// Who names a request means it, whatever mode it asks for; what nobody verified is claimed by nobody.
+// Who names a request means it, whatever mode it asks for and whatever it claims; what nobody verified is claimed by nobody.
 func TestANamedRequestIsTakenInAnyMode(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, annsDevices(), "", "")
-	asks := m.file(m.person("user_id", annUser), "api", func(r *ledger.Request) { r.Mode = "approve" })
+	asks := m.file(m.person("user_id", annUser), "api", func(r *ledger.Request) { r.Mode, r.Claimed = "approve", []string{"user_id"} })
 	typed := m.file(m.person("email", annMail), "form", func(r *ledger.Request) { r.Status, r.Until = ledger.Unverified, time.Now().Add(time.Hour) })
 	out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job", Input: Input{Requests: []string{asks, typed}, Mode: config.Erase}})
 	if err != nil || out.Empty || !slices.Equal(m.members("job"), []string{asks}) {

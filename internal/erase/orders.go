@@ -5,7 +5,6 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/match"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -46,14 +45,11 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 		for _, p := range people {
 			for n, userID := range customIDs(t.CustomID, p.Identifiers, p.UserIDs) {
 				digest := b.objectDigest(id, Profile, userID)
-				rule := match.Rule("ordered by " + t.CustomID.Type)
+				rule := "ordered by " + string(t.CustomID.Type)
 				if n >= len(p.Identifiers) {
 					rule = LearnedOrder
 				}
-				if p.Unverified {
-					rule = rule.Unverified()
-				}
-				if ordered[[3]string{digest, p.Ref, string(rule)}] {
+				if ordered[[3]string{digest, p.Ref, rule}] {
 					continue
 				}
 				sealed, err := b.sealObject(ctx, job.ID, object{ID: userID})
@@ -62,7 +58,7 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 				}
 				found = append(found, ledger.Finding{
 					Target: id, Area: Profile, Digest: digest, Object: sealed,
-					Requests: map[string][]string{p.Ref: {string(rule)}}, Seen: pass,
+					Requests: map[string][]string{p.Ref: {rule}}, Seen: pass,
 				})
 			}
 		}

@@ -14,31 +14,19 @@ import (
 )
 
 // people opens the subjects of a job's requests, and adds what the devices of targets say of them: install ids always,
-// user ids where the target allows it. Identifiers that nobody verified, and what devices say that only they led to, make
-// a second person of their request, an unverified one.
+// user ids where the target allows it. Identifiers that somebody only typed into the form, and that nobody vouched for, are
+// left out here, and so everywhere: they may be another person's.
 func (b Base) people(ctx context.Context, job string, targets ...config.Target) ([]match.Person, error) {
-	type half struct {
-		request    string
-		unverified bool
-	}
 	var out []match.Person
-	at, held := map[half]int{}, map[string]bool{}
-	person := func(request string, unverified bool) *match.Person {
-		n, ok := at[half{request, unverified}]
+	at := map[string]int{}
+	add := func(ref string, t config.Target, l learned) {
+		n, ok := at[ref]
 		if !ok {
-			n = len(out)
-			at[half{request, unverified}], out = n, append(out, match.Person{Ref: request, Unverified: unverified})
-		}
-		return &out[n]
-	}
-	add := func(request string, unverified bool, t config.Target, l learned) {
-		if !held[request] || len(l.Installs) == 0 {
 			return
 		}
-		p := person(request, unverified)
-		p.Installs = append(p.Installs, l.Installs...)
+		out[n].Installs = append(out[n].Installs, l.Installs...)
 		if t.LearnUserID {
-			p.UserIDs = append(p.UserIDs, l.UserIDs...)
+			out[n].UserIDs = append(out[n].UserIDs, l.UserIDs...)
 		}
 	}
 	err := b.Ledger.RequestsOf(ctx, job, func(r ledger.Request) error {
@@ -50,14 +38,12 @@ func (b Base) people(ctx context.Context, job string, targets ...config.Target) 
 		if err != nil {
 			return err
 		}
-		held[r.ID] = true
-		for _, id := range s.Identifiers {
-			p := person(r.ID, slices.Contains(r.Claimed, string(id.Type)))
-			p.Identifiers = append(p.Identifiers, id)
-		}
+		verified := slices.DeleteFunc(s.Identifiers, func(i subject.Identifier) bool { return claimed(r, i) })
+		at[r.ID] = len(out)
+		out = append(out, match.Person{Ref: r.ID, Identifiers: verified})
 		former, err := b.openLearned(ctx, r)
 		for _, t := range targets {
-			add(r.ID, false, t, former[t.ID]) // nothing made these devices wait, or a person approved them
+			add(r.ID, t, former[t.ID])
 		}
 		return err
 	})
@@ -70,19 +56,21 @@ func (b Base) people(ctx context.Context, job string, targets ...config.Target) 
 				return nil
 			}
 			o, err := b.openObject(ctx, job, f)
-			if err != nil {
-				return err
+			for id := range f.Requests {
+				add(id, t, o.learned())
 			}
-			for id, rules := range f.Requests {
-				add(id, f.Approved == "" && !proven(rules), t, o.learned())
-			}
-			return nil
+			return err
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// claimed tells whether nobody verified that an identifier is that of a request's person.
+func claimed(r ledger.Request, i subject.Identifier) bool {
+	return slices.Contains(r.Claimed, string(i.Type))
 }
 
 // teaches tells whether a device says something of its person. One that may be somebody else's does not, until a person

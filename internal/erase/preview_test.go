@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -66,6 +67,47 @@ func TestAPreviewsPlanIsKept(t *testing.T) {
 	m.must(m.Ledger.DropPreview(t.Context(), "job"))
 	if _, err := PreviewPlan(t.Context(), m.Base, "job", true); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("a dropped plan: %v", err)
+	}
+}
+
+// Requests that somebody looked at in a preview, by their ids or by a sweep, go on as they were, and nobody is told.
+func TestAPreviewGivesRequestsBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]Input{
+		"by their ids": {Requests: []string{"r1", "r2"}, Mode: config.Preview}, "by a sweep": {Sweep: true, Mode: config.Preview},
+	} {
+		m := newMachine(t, annsDevices(), "", "")
+		ctx := t.Context()
+		tell := func(r *ledger.Request) { r.Tell = true }
+		failed, fresh := m.file(m.person("email", annMail), "api", tell), m.file(m.person("email", "ben@acme.example"), "api", tell)
+		m.must(m.Ledger.Invite(ctx, "job", []string{failed}))
+		_, err := m.Ledger.Claim(ctx, "job", []string{failed}, m.Now())
+		m.must(err)
+		r := m.request(failed)
+		r.Status, r.Closed = ledger.Failed, m.Now()
+		m.must(m.Ledger.CloseRequests(ctx, "job", []ledger.Closing{{Request: r}}))
+		news := func() (n int) {
+			m.must(m.Ledger.Outbox(ctx, func(ledger.Event) error { n++; return nil }))
+			return n
+		}
+		before, told := []ledger.Request{m.request(failed), m.request(fresh)}, news()
+		out, err := OpenJob(m.Base)(ctx, OpenJobIn{Job: "look", Input: in})
+		m.must(err)
+		if out.Empty {
+			t.Fatalf("%s: nobody was taken", name)
+		}
+		m.find("look", 1, nil)
+		for n, id := range []string{failed, fresh} {
+			if r := m.request(id); !reflect.DeepEqual(r, before[n]) {
+				t.Errorf("%s: after the preview %+v, want %+v", name, r, before[n])
+			}
+		}
+		if n := news(); n != told {
+			t.Errorf("%s: %d were told", name, n-told)
+		}
+		if p, err := PreviewPlan(ctx, m.Base, "look", false); err != nil || !maps.Equal(p.Requests, map[string]int{failed: 2, fresh: 0}) {
+			t.Errorf("%s: the plan is about %v (%v)", name, p.Requests, err)
+		}
 	}
 }
 

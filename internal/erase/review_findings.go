@@ -173,7 +173,7 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 				return out, err
 			}
 			for _, f := range held {
-				if a.Approved {
+				if a.Approved && !slices.Contains(a.Kept, f.Digest) {
 					f.Approved = planLine(f, people)
 				} else {
 					f.Rejected, f.Ground = true, a.Ground

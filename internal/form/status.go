@@ -21,6 +21,8 @@ type statusPage struct {
 	View        intake.View
 	Badge       badge
 	Now, Ground string
+	Claims      string // that somebody checks what nobody verified
+	LeftOut     string // or what of it was left out
 	Late        string
 	Extended    string
 	Places      []place
@@ -42,6 +44,12 @@ func (f *Form) status(w http.ResponseWriter, r *http.Request) {
 		Places: f.places(say, v), Cancel: cancellable(v),
 	}
 	day := func(t time.Time) string { return page.Date(page.Language(r), t) }
+	switch {
+	case checked(v):
+		p.Claims = say("claims.wait")
+	case len(leftOut(v)) > 0:
+		p.LeftOut = say(claimsKey(leftOut(v)))
+	}
 	if v.Status == ledger.Denied {
 		p.Ground = say(deniedKey(v.Ground))
 	}

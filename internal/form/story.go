@@ -10,6 +10,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // badge is a state in a word; Class is one of the style sheet's.
@@ -51,9 +52,40 @@ func statusClass(key string) string {
 // mayComplain tells whether the answer must say that the person may complain: where something was not done, or not in
 // time (GDPR art. 12(4)).
 func mayComplain(v intake.View) bool {
-	return v.Duty == duty.Overdue || v.Duty == duty.Missed ||
+	return v.Duty == duty.Overdue || v.Duty == duty.Missed || len(leftOut(v)) > 0 ||
 		slices.Contains([]ledger.Status{ledger.Denied, ledger.Partial, ledger.Failed, ledger.Abandoned}, v.Status) ||
 		slices.ContainsFunc(v.Outcomes, func(o ledger.Outcome) bool { return o.Word == ledger.Kept || o.Word == ledger.NotDone })
+}
+
+// checked tells whether a request waits for a person's word on what was typed beside the address and nobody verified.
+// Like leftOut, it looks at nothing that a search found: who typed somebody else's details must not learn whether there
+// is somebody.
+func checked(v intake.View) bool {
+	return len(v.Claimed) > 0 && v.Vouched == nil && v.Status == ledger.Pending
+}
+
+// leftOut gives the types of identifiers that a request was worked on without, or will be, because nobody verified them.
+func leftOut(v intake.View) []string {
+	switch {
+	case v.Status == ledger.Cancelled, v.Status == ledger.Denied, checked(v):
+		return nil
+	case v.Vouched == nil:
+		return v.Claimed
+	case v.Vouched.Verified:
+		return nil
+	}
+	return v.Vouched.Types
+}
+
+func claimsKey(types []string) string {
+	phone, account := slices.Contains(types, string(subject.Phone)), slices.Contains(types, string(subject.UserID))
+	switch {
+	case phone && !account:
+		return "claims.phone"
+	case account && !phone:
+		return "claims.account"
+	}
+	return "claims.both"
 }
 
 // next says what comes, and whether the person may want to ask once more.
@@ -117,13 +149,13 @@ func (f *Form) places(say speaker, v intake.View) []place {
 			out = append(out, place{Provider: say(providerKey(o.Provider)), App: target})
 		}
 		last := &out[len(out)-1]
-		last.Areas = append(last.Areas, tell(say, o, v.Ended))
+		last.Areas = append(last.Areas, tell(say, o, v))
 	}
 	return out
 }
 
-// tell puts an outcome into words.
-func tell(say speaker, o ledger.Outcome, ended bool) area {
+// tell puts an outcome of a request into words.
+func tell(say speaker, o ledger.Outcome, v intake.View) area {
 	a := area{Name: say(areaKey(o.Area))}
 	set := func(class, word, text string) area {
 		a.Badge, a.Text = badge{class, say("word." + word)}, text
@@ -133,7 +165,10 @@ func tell(say speaker, o ledger.Outcome, ended bool) area {
 	case ledger.VerifiedAbsent, ledger.Accepted:
 		return set("ok", string(o.Word), say("tell."+string(o.Word)))
 	case ledger.Nothing:
-		if o.Reason == erase.NoIdentifier {
+		switch {
+		case o.Reason == erase.NoIdentifier && len(leftOut(v)) > 0:
+			return set("", "out", say("tell.unverified"))
+		case o.Reason == erase.NoIdentifier:
 			return set("", "out", say("tell.no_identifier"))
 		}
 		return set("", string(o.Word), say("tell."+string(o.Word)))
@@ -146,7 +181,7 @@ func tell(say speaker, o ledger.Outcome, ended bool) area {
 		return set("wait", string(o.Word), kept(say, o.Reason))
 	}
 	text := say(failedKey(fault.Name(o.Reason)))
-	if !ended {
+	if !v.Ended {
 		text += " " + say("failed.again")
 	}
 	return set("bad", string(ledger.NotDone), text)

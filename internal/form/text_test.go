@@ -118,11 +118,14 @@ func TestEveryStateHasItsWords(t *testing.T) {
 				say(problemKey(intake.Field{Name: field, Code: code}))
 			}
 		}
+		for _, types := range [][]string{{"phone"}, {"user_id"}, {"user_id", "phone"}, {"new"}} {
+			say(claimsKey(types))
+		}
 		told := map[string]string{}
 		for _, w := range words {
 			for _, r := range reasons {
 				for _, ended := range []bool{true, false} {
-					a := tell(say, ledger.Outcome{Word: w, Reason: r}, ended)
+					a := tell(say, ledger.Outcome{Word: w, Reason: r}, intake.View{Status: ledger.Partial, Ended: ended})
 					if a.Name == "" || a.Text == "" || a.Badge.Text == "" {
 						t.Errorf("%s: %s %s has no words: %+v", l, w, r, a)
 					}
@@ -149,6 +152,9 @@ func TestTextsNameTheTimesThatHold(t *testing.T) {
 	t.Parallel()
 	if intake.LinkTime != 48*time.Hour {
 		t.Error("texts say that a link works for 48 hours")
+	}
+	if erase.ClaimTime != 7*24*time.Hour {
+		t.Error("texts say that details are checked within 7 days")
 	}
 	if ledger.Retention != 3*365*24*time.Hour {
 		t.Error("texts say that proofs are kept for three years")

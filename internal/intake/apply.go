@@ -25,8 +25,10 @@ func (d Desk) Apply(ctx context.Context, a Application) error {
 	}
 	limits, now := d.Config.Serve.Form, d.Now()
 	// First without counting: when all submissions of an hour are spent, not even clients are written down any more.
-	if spent, err := d.Ledger.Spent(ctx, "form", limits.All, now); err != nil || spent {
-		return errors.Join(err, tooMany(!spent))
+	if spent, err := d.Ledger.Spent(ctx, "form", limits.All, now); err != nil {
+		return err
+	} else if spent {
+		return ErrTooMany
 	}
 	for _, l := range []struct {
 		what  string
@@ -35,11 +37,13 @@ func (d Desk) Apply(ctx context.Context, a Application) error {
 		{"client/" + d.Seal.Digest("limit/client", a.Client), limits.PerClient},
 		{"form", limits.All},
 	} {
-		if ok, err := d.Ledger.Allow(ctx, l.what, l.limit, time.Hour, now); err != nil || !ok {
-			return errors.Join(err, tooMany(ok))
+		if ok, err := d.Ledger.Allow(ctx, l.what, l.limit, time.Hour, now); err != nil {
+			return err
+		} else if !ok {
+			return ErrTooMany
 		}
 	}
-	ok, err := d.Ledger.Allow(ctx, "address/"+d.Seal.Digest("limit/address", email), limits.PerAddress, 24*time.Hour, now)
+	ok, err := d.Ledger.Allow(ctx, "address/"+d.Seal.Digest("limit/address", mailbox(email)), limits.PerAddress, 24*time.Hour, now)
 	if err != nil || !ok {
 		return err // the page says the same: the mailbox is not ours to fill, and nobody learns of it
 	}
@@ -66,11 +70,13 @@ func ContactScope(request string) string { return "contact/" + request }
 // CallbacksScope is the scope under which a request's callback addresses are sealed, as a JSON list.
 func CallbacksScope(request string) string { return "callbacks/" + request }
 
-func tooMany(ok bool) error {
-	if ok {
-		return nil
+// mailbox is an address without the tag that many providers ignore: ann+shop@example.com is delivered to ann@example.com.
+func mailbox(email string) string {
+	at := strings.LastIndexByte(email, '@')
+	if plus := strings.IndexByte(email, '+'); plus > 0 && plus < at {
+		return email[:plus] + email[at:]
 	}
-	return ErrTooMany
+	return email
 }
 
 func language(l string) string {

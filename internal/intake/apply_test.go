@@ -14,6 +14,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/duty"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
 )
 
 func TestAnApplicationBecomesARequestWhenItIsConfirmed(t *testing.T) {
@@ -264,5 +265,45 @@ func TestNoIdentifierIsInClearInTheLedger(t *testing.T) {
 		if bytes.Contains(file, []byte(secret)) {
 			t.Errorf("%q is in the ledger's file", secret)
 		}
+	}
+}
+
+func TestTheTagOfAnAddressIsNoOtherMailbox(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	sent := 0
+	for _, address := range []string{"ann+1@example.com", "ann@example.com", "Ann+shop+2@example.com", "ann+3@example.com", "ann+@example.com"} {
+		if d.apply(intake.Application{Email: address, Client: address}) != "" {
+			sent++
+		}
+	}
+	if sent != 3 {
+		t.Errorf("%d mails to one mailbox on one day, want 3", sent)
+	}
+	for _, address := range []string{"ann@example.org", "+ann@example.com", "+ben@example.com", "+cleo@example.com", "+dora@example.com", "an@example.com"} {
+		if d.apply(intake.Application{Email: address, Client: address}) == "" {
+			t.Errorf("%s got no mail because others got some", address)
+		}
+	}
+}
+
+// broken is a ledger's store that takes no more writes.
+type broken struct{ ledger.Store }
+
+var errBroken = errors.New("the disk is full")
+
+func (broken) Write(context.Context, ...ledger.Change) error { return errBroken }
+
+func TestABrokenLedgerIsNotToldAsTooMany(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	store, err := boltstore.Open(d.path+"2", time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	d.Ledger = ledger.New(broken{store})
+	if err := d.Apply(t.Context(), intake.Application{Email: "ann@example.com", Client: "c"}); !errors.Is(err, errBroken) || errors.Is(err, intake.ErrTooMany) {
+		t.Errorf("got %v", err)
 	}
 }

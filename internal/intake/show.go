@@ -19,8 +19,8 @@ func (d Desk) view(r ledger.Request) View {
 	v := View{
 		ID: r.ID, Status: r.Status, Settled: r.Settled, Ended: r.Final(), Channel: r.Channel, By: r.By,
 		Regulation: config.Regulation(r.Regulation), Mode: config.Mode(r.Mode), Urgent: r.Urgent,
-		Received: r.Received, Verified: r.Verified, Claimed: r.Claimed, Vouched: r.Vouched, Due: r.Due, Extension: r.Extension, Changed: r.Changed, Closed: r.Closed,
-		Ground: r.Ground, Job: cmp.Or(r.Job, r.LastJob), External: r.External,
+		Received: r.Received, Verified: r.Verified, Claimed: r.Claimed, Vouched: r.Vouched, Due: r.Due, Extension: r.Extension,
+		Changed: r.Changed, Closed: r.Closed, Ground: r.Ground, Job: cmp.Or(r.Job, r.LastJob), External: r.External,
 	}
 	var ended time.Time
 	if v.Ended {
@@ -86,9 +86,19 @@ func (d Desk) Job(ctx context.Context, id string) (JobView, error) {
 	}
 	v := jobView(j)
 	v.ID = id
-	members := 0
-	err = d.Ledger.Members(ctx, id, func(request string, m ledger.Member) error {
-		if members++; members <= MaxMembers {
+	if err := d.fill(ctx, &v); err != nil {
+		return JobView{}, err
+	}
+	if missing && len(v.Members) == 0 { // invited ones are there from the moment the job was asked for
+		return JobView{}, ledger.ErrNotFound
+	}
+	return v, nil
+}
+
+// fill counts a job's requests, and adds its lanes.
+func (d Desk) fill(ctx context.Context, v *JobView) error {
+	err := d.Ledger.Members(ctx, v.ID, func(request string, m ledger.Member) error {
+		if len(v.Members) < MaxMembers {
 			v.Members = append(v.Members, request)
 		}
 		status := m.Status
@@ -101,17 +111,14 @@ func (d Desk) Job(ctx context.Context, id string) (JobView, error) {
 		v.Requests[status]++
 		return nil
 	})
-	if err == nil && missing && members == 0 { // invited ones are there from the moment the job was asked for
-		err = ledger.ErrNotFound
+	if err != nil || v.State == Closed { // its lanes are gone
+		return err
 	}
-	if err != nil {
-		return JobView{}, err
-	}
-	lanes, err := d.Ledger.Lanes(ctx, id)
+	lanes, err := d.Ledger.Lanes(ctx, v.ID)
 	v.Lanes = slices.SortedFunc(maps.Values(lanes), func(a, b ledger.Lane) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Area, b.Area))
 	})
-	return v, err
+	return err
 }
 
 func jobView(j ledger.Job) JobView {
@@ -129,37 +136,63 @@ func jobView(j ledger.Job) JobView {
 	return v
 }
 
-// Jobs shows the jobs that were opened in this month and the last, newest first, at most PageSize. Jobs that wait or work
-// come from further back, too.
+// Jobs shows the jobs that were opened in this month and the last, newest first, at most PageSize. What waits or works is
+// always among them, however old it is, and before the others when there are too many; previews are not.
 func (d Desk) Jobs(ctx context.Context) ([]JobView, error) {
+	page, err := d.jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	order := []JobState{Waiting, Working, Closed}
+	slices.SortFunc(page, func(a, b JobView) int {
+		age := strings.Compare(a.ID, b.ID)
+		if a.State == Closed {
+			age = -age
+		}
+		return cmp.Or(cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)), age)
+	})
+	page = page[:min(len(page), PageSize)]
+	slices.SortFunc(page, func(a, b JobView) int { return strings.Compare(b.ID, a.ID) })
+	for n := range page {
+		if err := d.fill(ctx, &page[n]); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// seenJobs is how many jobs a list looks at, those that were opened last; what an execution works on comes on top.
+const seenJobs = 5_000
+
+// jobs reads what Jobs chooses from, without what is counted.
+func (d Desk) jobs(ctx context.Context) ([]JobView, error) {
 	now := d.Now()
-	ids := map[string]bool{}
+	var ids []string
 	for _, month := range []time.Time{now, now.AddDate(0, 0, -now.Day())} {
 		all, err := d.Ledger.Jobs(ctx, month)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range all {
-			ids[id] = true
-		}
+		ids = append(ids, all...)
 	}
-	newest := slices.Sorted(maps.Keys(ids))
-	slices.Reverse(newest)
+	slices.Sort(ids)
+	ids = ids[max(0, len(ids)-seenJobs):]
+	err := d.Ledger.Executions(ctx, func(job string) error { ids = append(ids, job); return nil })
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(ids)
 	var out []JobView
-	for _, id := range newest[:min(len(newest), PageSize)] {
-		v, err := d.Job(ctx, id)
-		if errors.Is(err, ledger.ErrNotFound) {
-			continue
+	err = d.Ledger.EachJob(ctx, slices.Compact(ids), func(j ledger.Job) error {
+		if j.Mode != string(config.Preview) {
+			out = append(out, jobView(j))
 		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
-// seen is how many requests a list looks at: those that came last.
+// seen is how many requests a list looks at: the open ones that came first, or of all those that came last.
 const seen = 50_000
 
 // Filter says which requests to list.
@@ -207,7 +240,7 @@ func place(v View) string {
 
 func byUrgency(a, b View) int { return strings.Compare(place(a), place(b)) }
 
-// each calls do for the requests that came last, only those in the list of open ones or all.
+// each calls do for the open requests that came first, which must not wait for ever, or for those of all that came last.
 func (d Desk) each(ctx context.Context, open bool, do func(ledger.Request)) error {
 	list := d.Ledger.Requests
 	if open {
@@ -218,9 +251,16 @@ func (d Desk) each(ctx context.Context, open bool, do func(ledger.Request)) erro
 	if err != nil {
 		return err
 	}
-	slices.Sort(ids)
-	ids = ids[max(0, len(ids)-seen):]
-	return d.Ledger.Each(ctx, ids, func(r ledger.Request) error { do(r); return nil })
+	return d.Ledger.Each(ctx, within(ids, open), func(r ledger.Request) error { do(r); return nil })
+}
+
+// within are the ids that a list looks at.
+func within(ids []string, open bool) []string {
+	slices.Sort(ids) // by time
+	if open {
+		return ids[:min(len(ids), seen)]
+	}
+	return ids[max(0, len(ids)-seen):]
 }
 
 // Overview counts the requests.
@@ -237,6 +277,9 @@ func (d Desk) Overview(ctx context.Context) (Overview, error) {
 	o := Overview{ByStatus: map[ledger.Status]int{}}
 	err := d.each(ctx, false, func(r ledger.Request) {
 		o.ByStatus[r.Status]++
+		if len(r.Claimed) > 0 && r.Vouched == nil && !r.Final() {
+			o.Claims++
+		}
 		switch d.view(r).Duty {
 		case duty.DueSoon:
 			o.DueSoon++
@@ -247,7 +290,7 @@ func (d Desk) Overview(ctx context.Context) (Overview, error) {
 	if err != nil {
 		return o, err
 	}
-	jobs, err := d.Jobs(ctx)
+	jobs, err := d.jobs(ctx)
 	for _, j := range jobs {
 		if j.State == Waiting {
 			o.Waiting++

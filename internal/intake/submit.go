@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -50,10 +51,10 @@ func (d Desk) Submit(ctx context.Context, s Submission) (Receipt, error) {
 		}
 		if err == nil {
 			receipt.Joined = true
-			if open, err = d.again(ctx, open, s.Urgent); err != nil {
+			if open, err = d.again(ctx, open, s); err != nil {
 				return receipt, err
 			}
-			r = ledger.Request{ID: open.ID, Job: open.Job}
+			r = ledger.Request{ID: open.ID, Job: open.Job, Mode: open.Mode}
 		}
 	}
 	switch {
@@ -72,7 +73,7 @@ func (d Desk) Submit(ctx context.Context, s Submission) (Receipt, error) {
 	}
 	if s.Urgent && r.Job == "" {
 		// Should this fail, the request is filed all the same, and the engine looks for urgent ones by itself.
-		_, _ = d.Engine.Start(ctx, []string{r.ID}, s.Mode)
+		_, _ = d.Engine.Start(ctx, []string{r.ID}, config.Mode(r.Mode))
 	}
 	d.Engine.Tell()
 	return d.receipt(ctx, r.ID, receipt)
@@ -129,16 +130,31 @@ func (d Desk) request(ctx context.Context, s Submission) (ledger.Request, error)
 	return r, nil
 }
 
-// again is the same person asking again: an open request becomes urgent when the new one is.
-func (d Desk) again(ctx context.Context, open ledger.Request, urgent bool) (ledger.Request, error) {
-	if !urgent || open.Urgent {
+// again is the same person asking again: an open request becomes urgent when the new one is, and waits for an approval when
+// the new one would.
+func (d Desk) again(ctx context.Context, open ledger.Request, s Submission) (ledger.Request, error) {
+	join := func(r *ledger.Request) error {
+		r.Urgent = r.Urgent || s.Urgent
+		r.Mode = string(d.stricter(config.Mode(r.Mode), s.Mode))
+		return nil
+	}
+	after := open
+	if _ = join(&after); after.Urgent == open.Urgent && after.Mode == open.Mode {
 		return open, nil
 	}
-	r, err := d.Ledger.ChangeRequest(ctx, open.ID, d.Now(), func(r *ledger.Request) error { r.Urgent = true; return nil })
+	r, err := d.Ledger.ChangeRequest(ctx, open.ID, d.Now(), join)
 	if errors.Is(err, ledger.ErrFinal) { // it ended a moment ago
 		return open, nil
 	}
 	return r, err
+}
+
+// stricter is the mode of an open request that another one joins: an approval, when one of the two would have got one.
+func (d Desk) stricter(open, joins config.Mode) config.Mode {
+	if open != joins && (cmp.Or(open, d.Config.Mode) == config.Approve || cmp.Or(joins, d.Config.Mode) == config.Approve) {
+		return config.Approve
+	}
+	return open
 }
 
 // Look begins a preview for a person: a job that deletes nothing and leaves no request behind. Its plan can be read for
@@ -152,7 +168,10 @@ func (d Desk) Look(ctx context.Context, s subject.Subject) (job string, err erro
 	if err := d.Ledger.File(ctx, []ledger.Request{r}); err != nil {
 		return "", err
 	}
-	return d.Engine.Start(ctx, []string{r.ID}, config.Preview)
+	if job, err = d.Engine.Start(ctx, []string{r.ID}, config.Preview); err != nil {
+		return "", errors.Join(err, d.Ledger.Destroy(context.WithoutCancel(ctx), r))
+	}
+	return job, nil
 }
 
 // Cancel ends a request that no job works on; ledger.ErrHeld, ErrFinal, ErrNotFound.
@@ -208,22 +227,45 @@ func (d Desk) Extend(ctx context.Context, id, reason, by string) (View, error) {
 	return d.Show(ctx, id)
 }
 
-// Decide gives a person's word on the plan that waits in a job. Errors: *Invalid for a ground or a digest that is unknown,
-// fault.WrongPlan, ledger.ErrNotFound.
+// Decide gives a person's word on the plan that waits in a job. Errors: *Invalid for a ground or a digest that is unknown
+// (fields ground and keep), fault.WrongPlan, ledger.ErrNotFound.
 func (d Desk) Decide(ctx context.Context, job string, w erase.Word) error {
 	if _, err := d.Ledger.Job(ctx, job); err != nil {
 		return err
 	}
 	err := d.Engine.Decide(ctx, job, w)
-	if fault.Is(err, fault.BadInput) {
-		return &Invalid{[]Field{{"ground", "unknown", "is not one of the known grounds"}}}
+	if said := (*fault.Error)(nil); errors.As(err, &said) && said.Name == fault.BadInput {
+		field, text, _ := strings.Cut(said.Detail, ": ")
+		return &Invalid{[]Field{{field, "unknown", text}}}
 	}
 	return err
 }
 
 // Vouch is a person's word on the identifiers that somebody typed into the form and nothing verified: they are the
-// person's, or they are left out. Errors: *Invalid when there are none, ErrUsed when somebody said so before,
-// ledger.ErrHeld, ErrFinal, ErrNotFound.
+// person's, and count like those that the link verified, or they are left out. Nobody is told. Errors: *Invalid when there
+// are none, ErrUsed when somebody said so before, ledger.ErrHeld, ErrFinal, ErrNotFound.
 func (d Desk) Vouch(ctx context.Context, id, by string, verified bool) (View, error) {
-	return View{}, errors.ErrUnsupported
+	if _, err := d.Show(ctx, id); err != nil { // also for those that were never confirmed
+		return View{}, err
+	}
+	now := d.Now()
+	_, err := d.Ledger.ChangeRequest(ctx, id, now, func(r *ledger.Request) error {
+		switch {
+		case r.Vouched != nil:
+			return ErrUsed
+		case len(r.Claimed) == 0:
+			return &Invalid{[]Field{{"verified", "not_allowed", "is for requests with identifiers that nobody verified; this one has none"}}}
+		case r.Job != "":
+			return ledger.ErrHeld
+		}
+		r.Vouched = &ledger.Vouch{By: by, At: now, Verified: verified, Types: r.Claimed}
+		if verified {
+			r.Claimed = nil
+		}
+		return nil
+	})
+	if err != nil {
+		return View{}, err
+	}
+	return d.Show(ctx, id)
 }

@@ -172,7 +172,7 @@ func TestASweepTakesWhatNobodyHolds(t *testing.T) {
 	}
 	got(d.Ledger.Claim(t.Context(), "OLD", []string{held}, d.Now()))(t)
 	jobs := got(d.Sweep(t.Context(), ""))(t)
-	if want := fmt.Sprintf("[: [%s] erase: [%s]]", ann, ben); len(jobs) != 2 || fmt.Sprint(d.engine.jobs) != want {
+	if want := fmt.Sprintf("[approve: [%s] erase: [%s]]", ann, ben); len(jobs) != 2 || fmt.Sprint(d.engine.jobs) != want {
 		t.Errorf("got %v, want %s", d.engine.jobs, want)
 	}
 }

@@ -9,15 +9,19 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/duty"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
 // ErrSweeping answers a sweep while the last one still searches or deletes. One that waits for a person does not count.
 var ErrSweeping = errors.New("a sweep is running; it takes what comes in now with the next one")
 
-// Sweep begins a job over everything that is open and that no job holds. Requests that ask for a mode of their own get a
-// job for that mode. It gives the jobs: none when there is nothing to do. mode is for the others, empty for the
-// configuration's; preview is for all. ErrSweeping while the last sweep is working.
+// Sweep begins a job over everything that is open and ready (erase.Ready), one for each mode (erase.ModeFor). It gives the
+// jobs: none when there is nothing to do. mode is for requests that ask for none, empty for the configuration's; preview is
+// for all. ErrSweeping while the last sweep is working.
+//
+// It does not stop when its caller hangs up. One that dies leaves a record without jobs (ledger.Sweep.Jobs is nil), and may
+// be done again a minute later.
 func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err error) {
 	now := d.Now()
 	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
@@ -37,16 +41,13 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 	if err != nil {
 		return nil, err
 	}
+	ctx = context.WithoutCancel(ctx) // the record says now that a sweep begins
 	byMode := map[config.Mode][]string{}
 	err = d.each(ctx, true, func(r ledger.Request) {
-		if r.Job != "" || r.Final() || r.Status == ledger.Unverified {
-			return
+		if erase.Ready(r, now) {
+			m := erase.ModeFor(r, mode, d.Config.Mode)
+			byMode[m] = append(byMode[m], r.ID)
 		}
-		m := config.Mode(r.Mode)
-		if m == "" || m == d.Config.Mode || mode == config.Preview { // who only wants to look deletes nothing
-			m = mode
-		}
-		byMode[m] = append(byMode[m], r.ID)
 	})
 	if err != nil {
 		return nil, err

@@ -31,13 +31,18 @@ func (r *Request) follow(old Request, version int64, at time.Time) []Change {
 	expires, unverified := r.Until, old.Status == Unverified
 	switch {
 	case r.Final():
-		expires = at.Add(Retention)
+		expires = r.expires()
 		r.Subject, r.Learned, r.Keys, r.Kept = nil, nil, nil, nil
-		if unverified { // it was found by nothing so far, and needs to be found by the list of all only
-			changes = append(changes, Change{Key: r.listKey(), Data: []byte(`{}`)})
-		} else {
+		if !r.Tell { // no event will need them
+			r.Callbacks = nil
+		}
+		// The list of all requests loses it when its record goes.
+		listed := Change{Key: r.listKey(), Data: []byte(`{}`), Expires: expires}
+		if !unverified { // which was found by nothing so far
+			listed.If = 1 // written when it was filed or confirmed, and not since
 			changes = append(changes, old.unindex()...)
 		}
+		changes = append(changes, listed)
 	case unverified && r.Status != Unverified:
 		changes = append(changes, r.index()...)
 	}
@@ -49,7 +54,7 @@ func (r *Request) follow(old Request, version int64, at time.Time) []Change {
 		if r.Final() && n == len(r.news)-1 {
 			e.Contact = r.Contact
 		}
-		changes = append(changes, e.change(r.Until))
+		changes = append(changes, e.change())
 	}
 	r.news = nil
 	if r.Final() {
@@ -57,6 +62,9 @@ func (r *Request) follow(old Request, version int64, at time.Time) []Change {
 	}
 	return append(changes, Change{Key: requestKey(r.ID), Data: encode(r), If: version, Expires: expires})
 }
+
+// expires is when the record of a request that has ended goes. Its status is the last thing that changed.
+func (r Request) expires() time.Time { return r.Changed.Add(Retention) }
 
 // unindex removes the entries by which an open request is found.
 func (r Request) unindex() []Change {

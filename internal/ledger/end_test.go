@@ -40,6 +40,7 @@ func TestARequestEndsAtTheDesk(t *testing.T) {
 		t.Errorf("the certificate is %q (%v)", c, err)
 	}
 	wantIDs(t, "open", ids(t, l.OpenRequests), "r2")
+	wantIDs(t, "requests", ids(t, l.Requests), "r1", "r2")
 	if _, err := l.End(ctx, "r1", ledger.Abandoned, "", at); !errors.Is(err, ledger.ErrFinal) {
 		t.Errorf("it ended twice: %v", err)
 	}
@@ -86,6 +87,30 @@ func TestASettledRequestHasEnded(t *testing.T) {
 	if s := status(t, l, "r1"); s != ledger.Partial {
 		t.Errorf("it became %s", s)
 	}
+}
+
+// The list of all requests names a request as long as there is one.
+func TestTheListForgetsARequestWithItsRecord(t *testing.T) {
+	t.Parallel()
+	l, store := recorded(t)
+	ctx, at := t.Context(), time.Now().Truncate(time.Second)
+	confirmed := unverified("r3", at.Add(time.Hour))
+	must(t, l.File(ctx, []ledger.Request{request("r1", "k1"), request("r2", "k2"), confirmed, request("r4", "k4")}))
+	_, err := l.ChangeRequest(ctx, "r3", at, func(r *ledger.Request) error { r.Status = ledger.Pending; return nil })
+	must(t, err)
+	claim(t, l, "job", "r1", "r3", "r4")
+	closeRequest(t, l, "job", "r1", ledger.Erased)
+	closeRequest(t, l, "job", "r3", ledger.NothingFound)
+	closeRequest(t, l, "job", "r4", ledger.Partial)
+	_, err = l.End(ctx, "r2", ledger.Cancelled, "", at.Add(-ledger.Retention-time.Minute)) // its time is over
+	must(t, err)
+	for id, final := range map[string]bool{"r1": true, "r2": true, "r3": true, "r4": false} {
+		record, listed := store.last("request/"+id, "request"), store.last("requests/"+id[1:], id)
+		if !listed.Expires.Equal(record.Expires) || listed.Expires.IsZero() == final {
+			t.Errorf("%s expires at %v, and in the list at %v", id, record.Expires, listed.Expires)
+		}
+	}
+	wantIDs(t, "requests", ids(t, l.Requests), "r1", "r3", "r4")
 }
 
 func TestAFailedChangeOfARequestWritesNothing(t *testing.T) {

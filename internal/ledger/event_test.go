@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
 )
@@ -260,4 +261,86 @@ func TestAnEventStaysUntilItIsDropped(t *testing.T) {
 	if _, err := l.ChangeEvent(ctx, e, func(*ledger.Event) {}); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("changing a dropped event: %v", err)
 	}
+}
+
+// Callback addresses may hold anything, also a person's id: they are kept no longer than somebody may have to be called.
+func TestCallbackAddressesGoWithTheLastEvent(t *testing.T) {
+	t.Parallel()
+	l, store := recorded(t)
+	ctx, at := t.Context(), time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
+	r, quiet := told("r1", "k1"), request("r2", "k2")
+	r.Callbacks, quiet.Callbacks = []byte("sealed urls"), []byte("sealed urls")
+	must(t, l.File(ctx, []ledger.Request{r, quiet}))
+	_, err := l.ChangeRequest(ctx, "r1", at, func(r *ledger.Request) error { r.Report("joined"); r.Status = ledger.Denied; return nil })
+	must(t, err)
+	_, err = l.End(ctx, "r2", ledger.Cancelled, "", at)
+	must(t, err)
+	callbacks := func(id, want string) {
+		t.Helper()
+		if r, err := l.Request(ctx, id); err != nil || string(r.Callbacks) != want {
+			t.Errorf("the request keeps %q, want %q (%v)", r.Callbacks, want, err)
+		}
+	}
+	callbacks("r2", "") // nobody is told anything of it
+	var events []ledger.Event
+	must(t, l.Outbox(ctx, func(e ledger.Event) error { events = append(events, e); return nil }))
+	if len(events) != 3 {
+		t.Fatalf("%d events, want 3", len(events))
+	}
+	for _, e := range events {
+		callbacks("r1", "sealed urls")
+		must(t, l.DropEvent(ctx, e))
+	}
+	callbacks("r1", "")
+	wantOutbox(t, l)
+	if w := store.writes[len(store.writes)-1]; len(w) != 2 {
+		t.Errorf("the addresses were destroyed in a write of %d changes, want one with the event", len(w))
+	}
+	if c := store.last("request/r1", "request"); !c.Expires.Equal(at.Add(ledger.Retention)) {
+		t.Errorf("the request is kept until %v", c.Expires)
+	}
+	must(t, l.DropEvent(ctx, events[2])) // a pass that is run again
+	callbacks("r1", "")
+}
+
+func TestTheLastEventIsDroppedInContention(t *testing.T) {
+	t.Parallel()
+	l, store, _ := inContention(t)
+	ctx := t.Context()
+	r := told("r1", "k1")
+	r.Callbacks = []byte("sealed urls")
+	must(t, l.File(ctx, []ledger.Request{r}))
+	_, err := l.End(ctx, "r1", ledger.Cancelled, "", time.Now())
+	must(t, err)
+	drop := func(conflicts int) (err error) {
+		must(t, l.Outbox(ctx, func(e ledger.Event) error {
+			store.conflicts = conflicts
+			err = l.DropEvent(ctx, e)
+			store.conflicts = 0
+			return nil
+		}))
+		return err
+	}
+	if err := drop(-1); !fault.Is(err, fault.LedgerBusy) {
+		t.Errorf("got %v, want LedgerBusy", err)
+	}
+	if r, err := l.Request(ctx, "r1"); err != nil || r.Callbacks == nil || len(outbox(t, l)) != 2 {
+		t.Errorf("half of it was written: %q, %q (%v)", r.Callbacks, outbox(t, l), err)
+	}
+	must(t, drop(3))
+	if r, err := l.Request(ctx, "r1"); err != nil || r.Callbacks != nil || r.Status != ledger.Cancelled || len(outbox(t, l)) != 0 {
+		t.Errorf("afterwards there is %q, %q (%v)", r.Callbacks, outbox(t, l), err)
+	}
+}
+
+// An event whose request is gone tells nothing any more, and can be dropped all the same.
+func TestAnEventOutlivesItsRequest(t *testing.T) {
+	t.Parallel()
+	l, ctx := open(t), t.Context()
+	must(t, l.File(ctx, []ledger.Request{told("r1", "k1")}))
+	r, err := l.End(ctx, "r1", ledger.Cancelled, "", time.Now())
+	must(t, err)
+	must(t, l.Destroy(ctx, r))
+	must(t, l.Outbox(ctx, func(e ledger.Event) error { return l.DropEvent(ctx, e) }))
+	wantOutbox(t, l)
 }

@@ -40,28 +40,24 @@ func (l *Ledger) Executions(ctx context.Context, do func(name string) error) err
 // DropExecution removes the record of an execution that has ended. Requests that its job still holds, because it could
 // not close them, are free for another job.
 func (l *Ledger) DropExecution(ctx context.Context, name string, at time.Time) error {
-	var held []Request
+	var held []string
+	var previews []Request
 	err := l.RequestsOf(ctx, name, func(r Request) error {
-		held = append(held, r)
+		if r.Preview {
+			previews = append(previews, r)
+		} else {
+			held = append(held, r.ID)
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, r := range held {
-		if r.Preview {
-			err = l.Destroy(ctx, r)
-		} else {
-			_, err = l.ChangeRequest(ctx, r.ID, at, func(r *Request) error {
-				if r.Job == name {
-					r.Job, r.Status = "", r.Unclaimed()
-				}
-				return nil
-			})
-		}
-		if err != nil && !errors.Is(err, ErrFinal) {
-			return err
-		}
+	if err := l.Destroy(ctx, previews...); err != nil {
+		return err
+	}
+	if err := l.Release(ctx, name, held, at); err != nil {
+		return err
 	}
 	return l.store.Write(ctx, Change{Key: executionKey(name)}, Change{Key: Key{"executions", name}})
 }

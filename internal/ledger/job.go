@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -79,11 +80,14 @@ func (l *Ledger) OpenJob(ctx context.Context, j Job) (Job, error) {
 	if err != nil || job.Mode == "preview" {
 		return job, err
 	}
-	err = l.store.Write(ctx, Change{Key: job.listKey(), Data: []byte(`{}`), Expires: job.Opened.Add(Retention)})
-	if errors.Is(err, ErrConflict) { // it is there: the step is run again
-		err = nil
-	}
-	return job, err
+	entry := []Change{{Key: job.listKey(), Data: []byte(`{}`), Expires: job.Opened.Add(Retention)}}
+	return job, l.one(ctx, entry, func() ([]Change, error) {
+		there, err := l.store.Get(ctx, entry[0].Key)
+		if err != nil || len(there) > 0 { // the step is run again
+			return nil, err
+		}
+		return entry, nil
+	})
 }
 
 // Jobs gives the ids of the jobs, previews left out, that were opened in the month of a time, oldest first.
@@ -93,6 +97,11 @@ func (l *Ledger) Jobs(ctx context.Context, month time.Time) (ids []string, err e
 		return nil
 	})
 	return ids, err
+}
+
+// EachJob reads jobs and calls do for those that exist, in the order of ids.
+func (l *Ledger) EachJob(ctx context.Context, ids []string, do func(Job) error) error {
+	return eachOf(ctx, l, ids, jobKey, func(j Job, _ Item) error { return do(j) })
 }
 
 // ChangeJob lets change work on a job.
@@ -124,13 +133,20 @@ func (l *Ledger) Members(ctx context.Context, job string, do func(request string
 }
 
 // Claim gives requests to a job that they are invited to: each that has not ended and that no other job holds becomes
-// running. The places of the others are removed. It answers the ids that the job holds now.
+// running. A job that was opened as a preview only holds them: it tries nothing, so that their status stays and nobody is
+// told. The places of the others are removed. It answers the ids that the job holds now.
 func (l *Ledger) Claim(ctx context.Context, job string, requests []string, at time.Time) ([]string, error) {
+	opened, err := l.Job(ctx, job)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
 	claim := func(r *Request) bool {
 		if r.Job != "" || r.Final() || r.Status == Unverified {
 			return false
 		}
-		r.Job, r.Status, r.Attempts = job, Running, r.Attempts+1
+		if r.Job = job; opened.Mode != "preview" {
+			r.Status, r.Attempts = Running, r.Attempts+1
+		}
 		return true
 	}
 	if err := l.changeRequests(ctx, requests, at, claim); err != nil {
@@ -138,7 +154,7 @@ func (l *Ledger) Claim(ctx context.Context, job string, requests []string, at ti
 	}
 	var held []string
 	mine := map[string]bool{}
-	err := l.eachRequest(ctx, requests, func(r Request, _ Item) error {
+	err = l.eachRequest(ctx, requests, func(r Request, _ Item) error {
 		if r.Job == job {
 			held, mine[r.ID] = append(held, r.ID), true
 		}
@@ -154,6 +170,24 @@ func (l *Ledger) Claim(ctx context.Context, job string, requests []string, at ti
 		}
 	}
 	return held, l.groups(ctx, removed, func(n int) ([]Change, error) { return removed[n], nil })
+}
+
+// Release takes requests from a job that has not closed them: they are free for others. Those that it had begun to work on
+// wait again; those of a preview are as they were.
+func (l *Ledger) Release(ctx context.Context, job string, requests []string, at time.Time) error {
+	return l.changeRequests(ctx, requests, at, func(r *Request) bool {
+		if r.Job != job || r.Final() {
+			return false
+		}
+		switch r.Job = ""; {
+		case r.Status != Running && r.Status != InReview:
+		case r.LastJob != "":
+			r.Status = Partial
+		default:
+			r.Status = Pending
+		}
+		return true
+	})
 }
 
 // MarkRequests gives the open requests that a job holds another status.
@@ -204,29 +238,32 @@ func (l *Ledger) changeRequests(ctx context.Context, ids []string, at time.Time,
 	return nil
 }
 
-// eachRequest reads requests, many at a time, and calls do for those that exist.
-func (l *Ledger) eachRequest(ctx context.Context, ids []string, do func(Request, Item) error) error {
-	for from := 0; from < len(ids); from += MaxChanges {
-		chunk := ids[from:min(from+MaxChanges, len(ids))]
+// eachOf reads records of one kind, many at a time, and calls do for those that exist, in the order of ids.
+func eachOf[T any](ctx context.Context, l *Ledger, ids []string, key func(id string) Key, do func(T, Item) error) error {
+	for chunk := range slices.Chunk(ids, MaxChanges) {
 		keys := make([]Key, len(chunk))
 		for n, id := range chunk {
-			keys[n] = requestKey(id)
+			keys[n] = key(id)
 		}
 		items, err := l.store.Get(ctx, keys...)
 		if err != nil {
 			return err
 		}
 		for _, i := range items {
-			var r Request
-			if err := decode(i, &r); err != nil {
+			var v T
+			if err := decode(i, &v); err != nil {
 				return err
 			}
-			if err := do(r, i); err != nil {
+			if err := do(v, i); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (l *Ledger) eachRequest(ctx context.Context, ids []string, do func(Request, Item) error) error {
+	return eachOf(ctx, l, ids, requestKey, do)
 }
 
 // Each reads requests and calls do for those that exist, in the order of ids.

@@ -73,7 +73,7 @@ type Request struct {
 	Events    int       `json:"events,omitempty"`    // events so far
 	Contact   []byte    `json:"contact,omitempty"`   // sealed: the person's own address; goes into the last event
 	Language  string    `json:"language,omitempty"`  // of mails to the person
-	Callbacks []byte    `json:"callbacks,omitempty"` // sealed: addresses that the sender wants to be called at
+	Callbacks []byte    `json:"callbacks,omitempty"` // sealed: addresses that the sender wants to be called at; destroyed with the last event
 	External  string    `json:"external,omitempty"`  // the sender's own id of the request
 	Told      string    `json:"told,omitempty"`      // the last news of its due date: due_soon or overdue
 	Until     time.Time `json:"until,omitzero"`      // of an unverified request: when it is destroyed
@@ -104,14 +104,6 @@ type KeptObject struct {
 	Ground string `json:"ground"`
 }
 
-// Unclaimed is the status of a request that a job gives back without having worked on it.
-func (r Request) Unclaimed() Status {
-	if r.LastJob != "" {
-		return Partial
-	}
-	return Pending
-}
-
 func requestKey(id string) Key { return Key{"request/" + id, "request"} }
 
 func (r Request) listKey() Key {
@@ -128,7 +120,7 @@ func (r Request) filing() []Change {
 	r.Changed = r.Received
 	changes := []Change{{Key: requestKey(r.ID), Expires: r.Until}}
 	if e, ok := r.event("status", r.Changed); ok {
-		changes = append(changes, e.change(r.Until))
+		changes = append(changes, e.change())
 	}
 	changes[0].Data = encode(r)
 	if r.Status != Unverified {
@@ -137,7 +129,8 @@ func (r Request) filing() []Change {
 	return changes
 }
 
-// index are the entries by which a request is found: the one in the list of all stays, the others while it is open.
+// index are the entries by which a request is found: the one in the list of all stays as long as its record, the others
+// while it is open.
 func (r Request) index() []Change {
 	changes := []Change{{Key: r.listKey(), Data: []byte(`{}`)}}
 	if r.Preview {

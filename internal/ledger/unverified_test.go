@@ -72,6 +72,15 @@ func TestAChangeDoesNotMakeAnUnverifiedRequestStay(t *testing.T) {
 	if c := store.last("outbox/1", "r1/000002"); !c.Expires.Equal(until) {
 		t.Errorf("its event expires at %v, want %v", c.Expires, until)
 	}
+	must(t, l.Outbox(ctx, func(e ledger.Event) error {
+		_, err := l.ChangeEvent(ctx, e, func(e *ledger.Event) { e.Tries++ })
+		return err
+	}))
+	for _, sort := range []string{"r1/000001", "r1/000002"} {
+		if c := store.last("outbox/1", sort); c.If != 1 || !c.Expires.Equal(until) {
+			t.Errorf("after an attempt %s in version %d expires at %v, want %v", sort, c.If+1, c.Expires, until)
+		}
+	}
 }
 
 func TestAConfirmedRequestIsFound(t *testing.T) {
@@ -115,8 +124,10 @@ func TestAnUnverifiedRequestCanEnd(t *testing.T) {
 	if _, err := l.OpenFor(ctx, []string{"mail-r1"}, nil); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("it is found by an identifier: %v", err)
 	}
-	if c := store.last("request/r1", "request"); !c.Expires.Equal(at.Add(ledger.Retention)) {
-		t.Errorf("it expires at %v", c.Expires)
+	for _, k := range [][2]string{{"request/r1", "request"}, {"requests/1", "r1"}} {
+		if c := store.last(k[0], k[1]); !c.Expires.Equal(at.Add(ledger.Retention)) {
+			t.Errorf("%s expires at %v", k[0], c.Expires)
+		}
 	}
 	wantOutbox(t, l, "r1-1 status unverified", "r1-2 status denied with sealed address")
 }

@@ -38,10 +38,16 @@ type Board struct {
 
 type job struct {
 	states  map[string]int
-	lanes   map[[3]string]erase.Event
+	lanes   map[lane]erase.Event
 	ended   bool
 	at      time.Time
 	changed chan struct{} // closed with the next change
+}
+
+// lane is what news are about; pieces of an export are matched side by side.
+type lane struct {
+	target, area, doing string
+	piece               int
 }
 
 // NewBoard makes an empty board.
@@ -61,7 +67,7 @@ func (b *Board) change(id string, do func(*job)) {
 			close(b.jobs[oldest].changed)
 			delete(b.jobs, oldest)
 		}
-		j = &job{states: map[string]int{}, lanes: map[[3]string]erase.Event{}, changed: make(chan struct{})}
+		j = &job{states: map[string]int{}, lanes: map[lane]erase.Event{}, changed: make(chan struct{})}
 		b.jobs[id] = j
 	}
 	do(j)
@@ -70,13 +76,41 @@ func (b *Board) change(id string, do func(*job)) {
 	j.changed = make(chan struct{})
 }
 
-// Report posts progress of a step.
+// Report posts progress of a step. What is of no job, a wait for a provider's limit of calls, concerns all that run.
 func (b *Board) Report(e erase.Event) {
-	b.change(e.Job, func(j *job) {
-		k := [3]string{e.Target, e.Area, e.Doing}
-		if _, known := j.lanes[k]; known || len(j.lanes) < lanes {
+	k := lane{e.Target, e.Area, e.Doing, e.Piece}
+	note := func(j *job) {
+		if _, known := j.lanes[k]; !j.ended && (known || len(j.lanes) < lanes) {
 			j.lanes[k] = e
 		}
+	}
+	if e.Job != "" {
+		b.change(e.Job, note)
+		return
+	}
+	b.mu.Lock()
+	running := slices.Collect(maps.Keys(b.jobs))
+	b.mu.Unlock()
+	for _, id := range running {
+		b.change(id, note)
+	}
+}
+
+// news are the lanes of a job: pieces of the same search are one.
+func (j *job) news() []erase.Event {
+	one := map[lane]erase.Event{}
+	for k, e := range j.lanes {
+		k.piece, e.Piece = 0, 0
+		switch had, ok := one[k]; {
+		case ok && had.Pass > e.Pass:
+			e = had
+		case ok && had.Pass == e.Pass:
+			e.Done, e.Total, e.Found, e.End = e.Done+had.Done, e.Total+had.Total, e.Found+had.Found, e.End && had.End
+		}
+		one[k] = e
+	}
+	return slices.SortedFunc(maps.Values(one), func(x, y erase.Event) int {
+		return cmp.Or(cmp.Compare(x.Target, y.Target), cmp.Compare(x.Area, y.Area), cmp.Compare(x.Doing, y.Doing))
 	})
 }
 
@@ -87,7 +121,7 @@ func (b *Board) Observe(e asl.Event) {
 		case asl.Entered:
 			j.states[e.State]++
 			j.ended = false
-		case asl.Left, asl.Caught, asl.Broken:
+		case asl.Left, asl.Caught, asl.Broken, asl.Waits: // one that waits is not at work, and is entered again after its answer
 			if j.states[e.State]--; j.states[e.State] <= 0 {
 				delete(j.states, e.State)
 			}
@@ -95,8 +129,14 @@ func (b *Board) Observe(e asl.Event) {
 	})
 }
 
-// End says that an execution ended or waits.
-func (b *Board) End(id string) { b.change(id, func(j *job) { j.ended = true }) }
+// End says that an execution ended or waits. No state is at work any more, also none that was interrupted: what goes on
+// later is entered again, with all that is around it.
+func (b *Board) End(id string) {
+	b.change(id, func(j *job) {
+		j.ended = true
+		clear(j.states)
+	})
+}
 
 // Progress gives a job's progress; false when nothing of it is on the board.
 func (b *Board) Progress(id string) (Progress, bool) {
@@ -111,9 +151,7 @@ func (b *Board) read(id string) (Progress, <-chan struct{}, bool) {
 	if j == nil {
 		return Progress{}, nil, false
 	}
-	p := Progress{Job: id, States: slices.Sorted(maps.Keys(j.states)), Ended: j.ended, At: j.at, Lanes: slices.SortedFunc(maps.Values(j.lanes), func(x, y erase.Event) int {
-		return cmp.Or(cmp.Compare(x.Target, y.Target), cmp.Compare(x.Area, y.Area), cmp.Compare(x.Doing, y.Doing))
-	})}
+	p := Progress{Job: id, States: slices.Sorted(maps.Keys(j.states)), Ended: j.ended, At: j.at, Lanes: j.news()}
 	return p, j.changed, true
 }
 

@@ -38,6 +38,59 @@ func TestTheBoardShowsWhatIsAtWork(t *testing.T) {
 	}
 }
 
+// A job that waited, or was interrupted, begins its states anew when it goes on.
+func TestNoStateStaysAtWorkThatIsNot(t *testing.T) {
+	t.Parallel()
+	b := live.NewBoard(time.Now)
+	on := func(k asl.EventKind, states ...string) {
+		for _, s := range states {
+			b.Observe(asl.Event{Execution: "J", Kind: k, State: s})
+		}
+	}
+	want := func(when, states string, ended bool) {
+		t.Helper()
+		if p, _ := b.Progress("J"); fmt.Sprint(p.States) != states || p.Ended != ended {
+			t.Errorf("%s: at work are %v, ended %t; want %s, %t", when, p.States, p.Ended, states, ended)
+		}
+	}
+	on(asl.Entered, "RequestApproval")
+	on(asl.Waits, "RequestApproval")
+	want("while it waits", "[]", false)
+	on(asl.Entered, "RequestApproval") // somebody looked whether it still waits
+	on(asl.Waits, "RequestApproval")
+	b.End("J")
+	want("when nothing more comes", "[]", true)
+	on(asl.Entered, "RequestApproval") // the answer came
+	on(asl.Left, "RequestApproval")
+	on(asl.Entered, "Forget", "ForgetAreas", "DeleteInstall")
+	want("after the answer", "[DeleteInstall Forget ForgetAreas]", false)
+	b.End("J") // it broke off
+	want("when it broke off", "[]", true)
+	on(asl.Entered, "Forget", "ForgetAreas", "DeleteInstall")
+	on(asl.Left, "DeleteInstall", "ForgetAreas", "Forget")
+	on(asl.Entered, "NextPass")
+	want("when it was taken up", "[NextPass]", false)
+}
+
+// An export is matched in pieces, side by side; whoever watches wants to know how far the devices are.
+func TestPiecesOfASearchAreOneLane(t *testing.T) {
+	t.Parallel()
+	b := live.NewBoard(time.Now)
+	piece := func(pass, n int, done, found int64) {
+		b.Report(erase.Event{Job: "J", Target: "ios", Area: "devices", Doing: "matching", Pass: pass, Piece: n, Done: done, Found: found})
+	}
+	piece(1, 0, 900, 9)
+	piece(1, 1, 700, 0)
+	piece(2, 0, 10, 1)
+	piece(2, 1, 30, 0)
+	piece(2, 1, 40, 0)
+	b.Report(erase.Event{Target: "ios", Doing: "waiting", Total: 100})
+	p, _ := b.Progress("J")
+	if len(p.Lanes) != 2 || p.Lanes[0].Doing != "waiting" || p.Lanes[1].Pass != 2 || p.Lanes[1].Done != 50 || p.Lanes[1].Found != 1 {
+		t.Errorf("got %+v; want the wait of all jobs, and 50 of the second search", p.Lanes)
+	}
+}
+
 func TestTheBoardIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Time{}
@@ -79,6 +132,7 @@ func TestWatchersSeeEveryLastStateAndNotEveryChange(t *testing.T) {
 			b.Report(erase.Event{Job: "J", Target: "t", Done: n + 2})
 		}
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		if calls != 2 || last != 1001 {
 			t.Errorf("after a burst: %d calls, last %d; want 2, 1001", calls, last)
 		}

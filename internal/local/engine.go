@@ -20,10 +20,11 @@ import (
 
 const (
 	together     = 4                // jobs that run at the same time; each target's pace and container are shared
+	maxPreviews  = 20               // under way or waiting for a slot
 	housekeeping = time.Minute      // between looks at what has to be done
+	giveUpAfter  = 30               // rounds of housekeeping that failed in a row
 	compactAfter = 10 * time.Minute // after a job ended: destroyed identifiers leave the file by then
 	compactEvery = 24 * time.Hour   // for what was cancelled, or never confirmed
-	tidyEvery    = time.Hour
 )
 
 // engine works requests off in the background: it is the intake.Engine of one machine. Start, Decide and Tell may be
@@ -36,19 +37,78 @@ type engine struct {
 	slots chan struct{}
 
 	mu     sync.Mutex
-	ctx    context.Context // of the background work; nil when no more may begin
+	ctx    context.Context   // of the background work; nil when no more may begin
+	queued map[string]*queue // by job: what has a slot or waits for one
 	worker sync.WaitGroup
+}
+
+// queue is the background work of one job.
+type queue struct {
+	works    int
+	preview  bool
+	requests map[string]bool // of a job that begins
 }
 
 func newEngine(ctx context.Context, h *House, b *live.Board, log *slog.Logger) *engine {
 	return &engine{
-		house: h, board: b, log: log, ctx: ctx,
+		house: h, board: b, log: log, ctx: ctx, queued: map[string]*queue{},
 		told: make(chan struct{}, 1), slots: make(chan struct{}, together),
 	}
 }
 
-// background runs an execution on as soon as there is a slot. After the engine has stopped nothing begins: the next
-// process takes it up.
+// enqueue notes that work of a job waits for a slot; leave takes it back.
+func (e *engine) enqueue(job string, preview bool, requests []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	q := e.queued[job]
+	if q == nil {
+		q = &queue{preview: preview, requests: map[string]bool{}}
+		e.queued[job] = q
+	}
+	q.works++
+	for _, id := range requests {
+		q.requests[id] = true
+	}
+}
+
+func (e *engine) leave(job string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if q := e.queued[job]; q.works > 1 {
+		q.works--
+	} else {
+		delete(e.queued, job)
+	}
+}
+
+// inHand tells whether work of a job, or of a job that begins with a request, has a slot or waits for one.
+func (e *engine) inHand(job, request string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if request == "" {
+		return e.queued[job] != nil
+	}
+	for _, q := range e.queued {
+		if q.requests[request] {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *engine) previews() (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, q := range e.queued {
+		if q.preview {
+			n++
+		}
+	}
+	return n
+}
+
+// background runs an execution, which is stored, on as soon as there is a slot. After the engine has stopped nothing
+// begins: the next process takes it up.
 func (e *engine) background(job string, on func(ctx context.Context) (asl.Result, error)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -78,29 +138,60 @@ func (e *engine) background(job string, on func(ctx context.Context) (asl.Result
 	})
 }
 
-// Start begins a job over requests.
+// Start begins a job over requests. A crash from here on loses nothing of it: the execution is stored first.
 func (e *engine) Start(ctx context.Context, requests []string, mode config.Mode) (string, error) {
-	job := e.house.Base.NewID()
-	if err := e.house.Base.Ledger.Invite(ctx, job, requests); err != nil {
-		return "", err
+	preview := mode == config.Preview
+	if preview && e.previews() >= maxPreviews {
+		return "", fault.New(fault.LedgerBusy, "%d previews are under way; ask again when one has ended", maxPreviews)
 	}
+	job := e.house.Base.NewID()
 	input, err := json.Marshal(erase.Input{Mode: mode})
 	if err != nil {
 		return "", err
 	}
+	e.enqueue(job, preview, requests)
+	err = e.house.runner.Create(ctx, job, input)
+	if err == nil {
+		err = e.house.Base.Ledger.Invite(ctx, job, requests)
+	}
+	if err != nil {
+		e.leave(job)
+		return "", err
+	}
 	e.log.Info("a job begins", "job", job, "requests", len(requests))
-	e.background(job, func(ctx context.Context) (asl.Result, error) { return e.house.runner.Start(ctx, job, input) })
+	e.background(job, func(ctx context.Context) (asl.Result, error) {
+		defer e.leave(job)
+		return e.house.runner.Resume(ctx, job)
+	})
 	return job, nil
 }
 
 // Decide writes down a person's word on a plan, and lets its job go on.
 func (e *engine) Decide(ctx context.Context, job string, word erase.Word) error {
-	token, err := e.house.accept(ctx, job, word)
-	if err != nil || token == "" {
+	stands, late, err := e.house.runner.Look(ctx, job)
+	switch {
+	case errors.Is(err, asl.ErrNoExecution), err == nil && (stands.Status == asl.Succeeded || stands.Status == asl.Failed):
+		if e.house.decided(ctx, job, word) {
+			return nil // it was said before, and the job has ended
+		}
+		return nothingWaits(job)
+	case err != nil:
+		return err
+	case late:
+		e.goOn(job)
+		return nothingWaits(job)
+	}
+	// It may be running still: the plan is there a moment before the execution waits, and takes the answer.
+	token, err := erase.Decide(ctx, e.house.Base, job, word)
+	if err != nil {
 		return err
 	}
 	e.log.Info("a plan was decided", "job", job, "approved", word.Approved, "by", word.By)
-	e.background(job, func(ctx context.Context) (asl.Result, error) { return e.house.answer(ctx, job, token) })
+	e.enqueue(job, false, nil)
+	e.background(job, func(ctx context.Context) (asl.Result, error) {
+		defer e.leave(job)
+		return e.house.answer(ctx, job, token)
+	})
 	return nil
 }
 
@@ -112,23 +203,33 @@ func (e *engine) Tell() {
 	}
 }
 
-// run takes up what an earlier process left, and then does what the clock says, until the context ends. It returns when
-// all work has stopped.
+// run takes up what an earlier process left, and then does what the clock says, until the context ends. What fails is
+// tried again the next minute; when it fails for half an hour, run gives up. It returns when all work has stopped.
 func (e *engine) run(ctx context.Context, desk intake.Desk) error {
-	err := e.takeUp(ctx)
-	lastTidy, lastCompact := time.Time{}, desk.Now()
-	for err == nil && ctx.Err() == nil {
+	var err error
+	failed := 0
+	lastHour, lastCompact := time.Time{}, desk.Now()
+	for ctx.Err() == nil {
 		now := desk.Now()
 		err = e.minute(ctx, desk, now)
+		if err == nil && now.Sub(lastHour) >= time.Hour {
+			if err = e.hour(ctx, desk, now); err == nil {
+				lastHour = now
+			}
+		}
 		ended := e.house.endedSince()
 		if due := !ended.IsZero() && now.Sub(ended) >= compactAfter || now.Sub(lastCompact) >= compactEvery; err == nil && due {
-			lastCompact, err = now, e.house.compact()
+			if err = e.house.compact(); err == nil {
+				lastCompact = now
+			}
 		}
-		if err == nil && now.Sub(lastTidy) >= tidyEvery {
-			lastTidy, err = now, e.hour(ctx, desk, now)
+		if failed++; err == nil {
+			failed = 0
+		} else if ctx.Err() == nil {
+			e.log.Error("housekeeping failed; it is tried again in a minute", "error", err.Error())
 		}
-		if fault.Is(err, fault.LedgerBusy) {
-			err = nil // the next minute does it
+		if failed >= giveUpAfter {
+			break
 		}
 		wait(ctx, housekeeping)
 	}
@@ -136,7 +237,7 @@ func (e *engine) run(ctx context.Context, desk intake.Desk) error {
 	e.ctx = nil
 	e.mu.Unlock()
 	e.worker.Wait()
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if ctx.Err() != nil {
 		err = nil
 	}
 	return errors.Join(err, e.house.store.Compact())
@@ -151,16 +252,38 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// takeUp goes on with the executions that an earlier process left unfinished.
+// takeUp goes on with the executions that nobody works on: those that an earlier process left, that stopped on the way,
+// or whose plan was decided or waited for too long.
 func (e *engine) takeUp(ctx context.Context) error {
 	names, err := e.house.executions(ctx)
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
-		if e.house.alive(ctx, name) {
+		if e.inHand(name, "") {
 			continue
 		}
-		e.background(name, func(ctx context.Context) (asl.Result, error) { return e.house.goOn(ctx, name) })
+		stands, late, err := e.house.runner.Look(ctx, name)
+		if err != nil {
+			e.log.Error("a job cannot be taken up", "job", name, "error", err.Error())
+			continue
+		}
+		if stands.Status == asl.Waiting && !late {
+			if token, err := e.house.untold(ctx, name); err != nil || token == "" {
+				continue // it waits for a person
+			}
+		}
+		e.goOn(name)
 	}
-	return err
+	return nil
+}
+
+func (e *engine) goOn(job string) {
+	e.enqueue(job, false, nil)
+	e.background(job, func(ctx context.Context) (asl.Result, error) {
+		defer e.leave(job)
+		return e.house.goOn(ctx, job)
+	})
 }
 
 // minute does what must not wait: sweeps, and urgent requests that no job took.
@@ -169,23 +292,24 @@ func (e *engine) minute(ctx context.Context, desk intake.Desk, now time.Time) er
 		return err
 	}
 	var ids []string
-	var urgent []ledger.Request
+	urgent := map[config.Mode][]string{}
 	l := e.house.Base.Ledger
 	if err := l.OpenRequests(ctx, func(id string) error { ids = append(ids, id); return nil }); err != nil {
 		return err
 	}
 	err := l.Each(ctx, ids, func(r ledger.Request) error {
 		// One that just came in is being started by whoever took it in.
-		if r.Urgent && r.Job == "" && r.Status == ledger.Pending && now.Sub(r.Received) > housekeeping {
-			urgent = append(urgent, r)
+		if r.Urgent && r.Job == "" && r.Status == ledger.Pending && now.Sub(r.Received) > housekeeping && !e.inHand("", r.ID) {
+			m := erase.ModeFor(r, "", desk.Config.Mode)
+			urgent[m] = append(urgent[m], r.ID)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, r := range urgent {
-		if _, err := e.Start(ctx, []string{r.ID}, config.Mode(r.Mode)); err != nil {
+	for mode, ids := range urgent {
+		if _, err := e.Start(ctx, ids, mode); err != nil {
 			return err
 		}
 	}
@@ -205,7 +329,8 @@ func (e *engine) sweepOnTime(ctx context.Context, desk intake.Desk, now time.Tim
 		})
 		return err
 	}
-	if next := desk.Config.Serve.Schedule.Next(last.Began); next.IsZero() || next.After(now) {
+	died := last.Jobs == nil && now.Sub(last.Began) >= time.Minute // before it had started its jobs
+	if next := desk.Config.Serve.Schedule.Next(last.Began); !died && (next.IsZero() || next.After(now)) {
 		return nil
 	}
 	jobs, err := desk.Sweep(ctx, "")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -80,26 +81,36 @@ func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config
 			return run, err
 		}
 	}
-	var free []string
+	free := map[config.Mode][]string{}
 	for _, id := range run.Requests {
 		r, err := h.Base.Ledger.Request(ctx, id)
 		if err != nil {
 			return run, err
 		}
-		if r.Job == "" && !r.Final() && !slices.Contains(run.Jobs, r.LastJob) {
-			free = append(free, id)
-		} else if run.Job == "" {
+		switch {
+		case r.Job == "" && !r.Final() && !slices.Contains(run.Jobs, r.LastJob):
+			if m := erase.ModeFor(r, mode, h.Base.Config.Mode); !sweep || erase.Ready(r, h.Base.Now()) {
+				free[m] = append(free[m], id)
+			}
+		case run.Job == "":
 			run.Job = cmp.Or(r.Job, r.LastJob) // held now, or closed by it
 		}
 	}
-	if len(free) == 0 {
-		return run, nil
+	// Those that ask for a mode of their own get a job for it; the command's own comes last, and is what it tells of.
+	modes := slices.DeleteFunc(slices.Sorted(maps.Keys(free)), func(m config.Mode) bool { return m == mode })
+	if len(free[mode]) > 0 {
+		modes = append(modes, mode)
 	}
-	result, err := h.start(ctx, &run, erase.Input{Mode: mode}, free)
-	if err != nil {
-		return run, err
+	for _, m := range modes {
+		result, err := h.start(ctx, &run, erase.Input{Mode: m}, free[m])
+		if err == nil {
+			err = machineFailed(run.Job, result)
+		}
+		if err != nil {
+			return run, err
+		}
 	}
-	return run, machineFailed(run.Job, result)
+	return run, nil
 }
 
 // swept lists the requests that a sweep is about: those of the jobs that it took up, most of which they have ended, and
@@ -144,14 +155,18 @@ func (h *House) accept(ctx context.Context, job string, word erase.Word) (token 
 	waits, err := h.work(ctx, job, func() (asl.Result, error) { return h.runner.Resume(ctx, job) })
 	said := err == nil || errors.Is(err, asl.ErrNoExecution)
 	switch {
-	case said && waits.Status != asl.Waiting && h.decided(ctx, job, word.Plan, word.Approved):
+	case said && waits.Status != asl.Waiting && h.decided(ctx, job, word):
 		return "", machineFailed(job, waits)
 	case said && waits.Status != asl.Waiting:
-		return "", fault.New(fault.WrongPlan, "job %s: nothing waits for approval, or its time is over; `lethe show %s` tells how it stands", job, job)
+		return "", nothingWaits(job)
 	case err != nil:
 		return "", err
 	}
 	return erase.Decide(ctx, h.Base, job, word)
+}
+
+func nothingWaits(job string) error {
+	return fault.New(fault.WrongPlan, "job %s: nothing waits for approval, or its time is over; `lethe show %s` tells how it stands", job, job)
 }
 
 // answer runs a job on whose plan was decided.
@@ -169,17 +184,26 @@ func (h *House) goOn(ctx context.Context, name string) (asl.Result, error) {
 	if err != nil || r.Status != asl.Waiting {
 		return r, err
 	}
-	job, err := h.Base.Ledger.Job(ctx, name)
-	if err != nil || !slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == job.Plan }) {
+	token, err := h.untold(ctx, name)
+	if err != nil || token == "" {
 		return r, err
 	}
-	return h.answer(ctx, name, job.Token)
+	return h.answer(ctx, name, token)
+}
+
+// untold gives the token of a plan that was decided, for an execution that waits and was not told; "" for none.
+func (h *House) untold(ctx context.Context, name string) (token string, err error) {
+	job, err := h.Base.Ledger.Job(ctx, name)
+	if err != nil || !slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == job.Plan }) {
+		return "", err
+	}
+	return job.Token, nil
 }
 
 // decided tells whether this very word on a plan was given before.
-func (h *House) decided(ctx context.Context, id, plan string, approved bool) bool {
+func (h *House) decided(ctx context.Context, id string, w erase.Word) bool {
 	job, err := h.Base.Ledger.Job(ctx, id)
-	return err == nil && slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == plan && a.Approved == approved })
+	return err == nil && slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == w.Plan && a.Approved == w.Approved })
 }
 
 // start runs a new job over requests.
@@ -309,6 +333,9 @@ func (h *House) tidy(ctx context.Context, asked time.Time) error {
 	var orphans, old []ledger.Request
 	err := l.Previews(ctx, func(id string) error {
 		r, err := l.Request(ctx, id)
+		if errors.Is(err, ledger.ErrNotFound) { // it ended a moment ago
+			return nil
+		}
 		if !r.Received.After(asked) {
 			orphans = append(orphans, r)
 		}
@@ -322,6 +349,9 @@ func (h *House) tidy(ctx context.Context, asked time.Time) error {
 	}
 	err = l.OpenRequests(ctx, func(id string) error {
 		r, err := l.Request(ctx, id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil
+		}
 		if r.Job == "" && h.Base.Now().After(duty.Extended(config.Regulation(r.Regulation), r.Received)) {
 			old = append(old, r)
 		}

@@ -56,7 +56,7 @@ func Serve(ctx context.Context, dir string, cfg config.Config, o Options, log *s
 	}
 	listener, err := net.Listen("tcp", cfg.Serve.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", cfg.Serve.Listen, err)
+		return fmt.Errorf("the service has no place to listen: %w", err)
 	}
 	defer listener.Close()
 	at := Serving{URL: cfg.Serve.URL, Listen: listener.Addr().String()}
@@ -81,10 +81,13 @@ func Serve(ctx context.Context, dir string, cfg config.Config, o Options, log *s
 		Base: h.Base, Mail: sender, Links: links, Callback: d.Callback, Random: rand.Float64, Log: log,
 		Client: deliver.NewClient(deliver.Options{Own: ownWebhooks(cfg.Serve.Webhooks)}), Strangers: deliver.NewClient(deliver.Options{}),
 	})
+	answering, leave := context.WithCancel(context.WithoutCancel(ctx)) // a stop lets answers under way end
+	defer leave()
 	server := &http.Server{
-		Handler: d, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler: d, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), BaseContext: func(net.Listener) context.Context { return answering },
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 	}
+	server.RegisterOnShutdown(d.Close)
 	ended := make(chan error, 3)
 	go func() { out.Run(ctx, e.told); ended <- nil }()
 	go func() { ended <- e.run(ctx, desk) }()
@@ -104,11 +107,12 @@ func Serve(ctx context.Context, dir string, cfg config.Config, o Options, log *s
 		left--
 	}
 	stop()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	last, cancel := context.WithTimeout(answering, stopTime)
 	defer cancel()
 	if server.Shutdown(last) != nil { // somebody is still being answered
 		err = errors.Join(err, server.Close())
 	}
+	leave()
 	for range left {
 		err = errors.Join(err, <-ended)
 	}

@@ -291,6 +291,10 @@ func TestFromTheFormToTheCertificate(t *testing.T) {
 	page, _, _ = strings.Cut(page, "?")
 	s.until("a mail with the link to the status page", func() bool { return len(s.mails()) == 2 && s.link() == page+"?lang=en" })
 
+	id, _, _ := strings.Cut(strings.TrimPrefix(page, "/status/"), ".")
+	if code := s.call("POST", "/requests/"+id+"/claims", approveToken, `{"verified":true}`, nil); code != http.StatusOK {
+		t.Fatalf("vouching for the account id answered %d", code)
+	}
 	s.approve(s.sweep().Jobs[0])
 	s.until("the certificate", func() bool { code, _ := s.get(page + "/certificate"); return code == http.StatusOK })
 	s.until("a mail with the result", func() bool { return len(s.mails()) == 3 })
@@ -310,6 +314,49 @@ func TestFromTheFormToTheCertificate(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Somebody types another person's account id. Nothing is found or deleted by it, and nothing tells whether it is known.
+func TestAClaimedAccountIsNobodysProof(t *testing.T) {
+	t.Parallel()
+	w := served(t, settings{mode: config.Erase}, "  schedule: {cron: '0 3 * * *'}\n")
+	s := w.serve()
+	answers := map[string]string{}
+	var pages []string
+	for _, account := range []string{annUser, "user-nobody-0000"} {
+		s.post("/", url.Values{"email": {"eve-" + account + "@example.org"}, "account": {account}, "wish": {"erase"}})
+		s.until("a mail", func() bool { return len(s.mails()) == 2*len(pages)+1 })
+		verify, err := url.Parse(s.link())
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := s.post("/verify", url.Values{"token": {verify.Query().Get("token")}})
+		page, _, _ := strings.Cut(res.Header.Get("Location"), "?")
+		pages = append(pages, page)
+		s.until("a second mail", func() bool { return len(s.mails()) == 2*len(pages) })
+	}
+	for _, days := range []int{1, 7} { // waits for a person's word, and goes on without it
+		s.stop()
+		w.pass(time.Duration(days) * 24 * time.Hour)
+		s = w.serve()
+		s.until("the sweep", func() bool { return strings.Contains(s.log.String(), "a sweep began") })
+		for _, page := range pages {
+			if days == 7 {
+				s.until("the end", func() bool { code, _ := s.get(page + "/certificate"); return code == http.StatusOK })
+			}
+			code, html := s.get(page)
+			id, _, _ := strings.Cut(strings.TrimPrefix(page, "/status/"), ".")
+			html = strings.ReplaceAll(strings.ReplaceAll(html, strings.TrimPrefix(page, "/status/"), "TOKEN"), id, "ID")
+			answers[page] = regexp.MustCompile(`datetime="[^"]*"`).ReplaceAllString(html, "")
+			if code != http.StatusOK {
+				t.Errorf("the status page answers %d", code)
+			}
+		}
+		if answers[pages[0]] != answers[pages[1]] {
+			t.Errorf("after %d days the pages differ:\n%s\n%s", days, answers[pages[0]], answers[pages[1]])
+		}
+	}
+	w.wantLost()
 }
 
 func TestAnUrgentRequestWaitsForNoSweep(t *testing.T) {

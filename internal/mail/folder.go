@@ -43,7 +43,7 @@ func (f *Folder) Send(ctx context.Context, m Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	l, err := compose(f.from, m)
+	l, err := compose(f.from, m, true)
 	if err != nil {
 		return err
 	}

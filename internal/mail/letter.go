@@ -59,9 +59,9 @@ type letter struct {
 	text []byte // header and body, lines ended by CRLF, 7-bit but for the addresses if utf8
 }
 
-// compose writes a message. What is no sound message is ErrRefused, because it never becomes one. The header is 7-bit
-// and so is the body, so that no server has to convert anything.
-func compose(from author, m Message) (letter, error) {
+// compose writes a message. What is no sound message is ErrRefused, because it never becomes one. The header is 7-bit, and
+// so is the body unless it is for people to read in a file: then no server has to convert anything.
+func compose(from author, m Message, file bool) (letter, error) {
 	refuse := func(what string) (letter, error) {
 		return letter{}, fmt.Errorf("mail: the message's %s: %w", what, ErrRefused)
 	}
@@ -80,7 +80,7 @@ func compose(from author, m Message) (letter, error) {
 	case m.Date.UTC().Year() < 1900 || m.Date.UTC().Year() > 9999:
 		return refuse("date is missing or out of range")
 	}
-	encoding, body := encode(m.Text)
+	encoding, body := encode(m.Text, file)
 	var b bytes.Buffer
 	field := func(name, value string) { fmt.Fprintf(&b, "%s: %s\r\n", name, value) }
 	field("Date", m.Date.UTC().Format(time.RFC1123Z))
@@ -138,7 +138,30 @@ func subject(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 	// Plain text that looks like an encoded word would be shown as what it decodes to.
 	s = strings.ReplaceAll(strings.TrimSpace(s), "=?", "= ?")
-	return fold(mime.QEncoding.Encode("utf-8", s))
+	return words(s, len("Subject: "))
+}
+
+// words writes a text as encoded words (RFC 2047) if it needs them, one a line, of which the first begins after a field's
+// name. Package mime would make the first as long as the others, so that it had to go to the second line: some filters
+// take a field whose first line is empty for an empty one.
+func words(s string, after int) string {
+	if ascii(s) {
+		return s
+	}
+	var line, out strings.Builder
+	room := 76 - after - len("=?utf-8?q??=")
+	for _, r := range s {
+		// The first non-ASCII rune makes mime encode: what it says of the rune behind one is the rune's own form.
+		const e = "=?utf-8?q?=C3=A9"
+		form := strings.TrimSuffix(strings.TrimPrefix(mime.QEncoding.Encode("utf-8", "é"+string(r)), e), "?=")
+		if line.Len()+len(form) > room {
+			out.WriteString("=?utf-8?q?" + line.String() + "?=\r\n ")
+			line.Reset()
+			room = 75 - len("=?utf-8?q??=")
+		}
+		line.WriteString(form)
+	}
+	return out.String() + "=?utf-8?q?" + line.String() + "?="
 }
 
 // fold breaks the line around every encoded word: a line that holds one has 76 bytes at most (RFC 2047 section 2), and
@@ -150,14 +173,18 @@ func fold(value string) string {
 	return strings.NewReplacer("?= =?", "?=\r\n =?", "?= <", "?=\r\n <").Replace(value)
 }
 
-// encode leaves plain ASCII as it is, so that a link can be copied out of the file, and quotes everything else.
-func encode(text string) (encoding string, body []byte) {
+// encode leaves plain ASCII as it is, in a file all text, so that a link can be copied out of it, and quotes everything
+// else.
+func encode(text string, file bool) (encoding string, body []byte) {
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.ToValidUTF8(text, "\uFFFD"))
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	if plain(text) {
+	if plain(text, unicode.MaxASCII) {
 		return "7bit", []byte(strings.ReplaceAll(text, "\n", "\r\n"))
+	}
+	if file && plain(text, unicode.MaxRune) {
+		return "8bit", []byte(strings.ReplaceAll(text, "\n", "\r\n"))
 	}
 	var b bytes.Buffer
 	w := quotedprintable.NewWriter(&b)
@@ -168,10 +195,10 @@ func encode(text string) (encoding string, body []byte) {
 	return "quoted-printable", b.Bytes()
 }
 
-func plain(text string) bool {
+func plain(text string, last rune) bool {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
-		if len(line) > maxLine || strings.ContainsFunc(line, func(r rune) bool { return r != '\t' && (r < ' ' || r > '~') }) {
+		if len(line) > maxLine || strings.ContainsFunc(line, func(r rune) bool { return r != '\t' && unicode.IsControl(r) || r > last }) {
 			return false
 		}
 	}

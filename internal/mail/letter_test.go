@@ -50,7 +50,7 @@ func read(t *testing.T, text string) parsed {
 	}
 	r := m.Body
 	switch encoding := m.Header.Get("Content-Transfer-Encoding"); encoding {
-	case "7bit":
+	case "7bit", "8bit":
 	case "quoted-printable":
 		r = quotedprintable.NewReader(r)
 	default:
@@ -104,7 +104,7 @@ func TestWhatAMessageSays(t *testing.T) {
 		"Auto-Submitted":            "auto-generated",
 		"Mime-Version":              "1.0",
 		"Content-Language":          "de",
-		"Content-Transfer-Encoding": "quoted-printable",
+		"Content-Transfer-Encoding": "8bit", // in a file: the link can be copied
 	} {
 		if got.header.Get(name) != want {
 			t.Errorf("%s: got %q, want %q", name, got.header.Get(name), want)
@@ -116,6 +116,9 @@ func TestWhatAMessageSays(t *testing.T) {
 	}
 	if got.subject != "Bitte bestätigen" || got.body != message().Text {
 		t.Errorf("got %q with %q", got.subject, got.body)
+	}
+	if !strings.Contains(text, "\r\nSubject: =?utf-8?q?Bitte_") {
+		t.Errorf("the subject does not begin in its first line: %q", text)
 	}
 	again, err := written(t, name+" <privacy@bücher.example>", message())
 	if err != nil || again != text {

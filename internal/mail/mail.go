@@ -14,6 +14,10 @@ import (
 // After any other error another try can help.
 var ErrRefused = errors.New("refused for good; sending it again does not help")
 
+// ErrDeferred says that the server works and does not take this message for now, because of its recipient or what is in
+// it: others can go out meanwhile. After an error that is neither this nor ErrRefused, the server itself fails.
+var ErrDeferred = errors.New("put off for now; others can be sent meanwhile")
+
 // Message is one plain-text mail to one person.
 type Message struct {
 	ID       string    // makes the Message-ID, so that a message that is sent again is recognised; letters, digits, and . _ - between, 1 to 100
@@ -26,8 +30,8 @@ type Message struct {
 
 // Sender sends messages. A nil error says that the message was taken over for delivery. After an error it may have been
 // taken all the same, when the connection broke before the answer came: sending it again then makes a second copy with
-// the same Message-ID. errors.Is(err, ErrRefused) tells whether to give up. The context's error is returned when it ended
-// first. Senders may be used by several goroutines at once.
+// the same Message-ID. ErrRefused tells to give up, ErrDeferred that only this message has to wait. The context's error is
+// returned when it ended first. Senders may be used by several goroutines at once.
 type Sender interface {
 	Send(ctx context.Context, m Message) error
 }

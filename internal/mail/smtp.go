@@ -53,13 +53,15 @@ func NewSMTP(o SMTPOptions) *SMTP {
 }
 
 // Send hands a message to the server and waits for its word that it took it. ErrRefused is a 5xx to MAIL, RCPT or DATA,
-// but for 530, which asks for a login; and an address that needs SMTPUTF8 at a server without it.
+// but for 530, which asks for a login; and an address that needs SMTPUTF8 at a server without it. ErrDeferred is a 4xx to
+// RCPT or DATA, where messages begin to differ; but for 421, with which a server says at any time that it closes (RFC 5321
+// section 3.8).
 func (s *SMTP) Send(ctx context.Context, m Message) error {
 	from, err := parseAuthor(s.o.From)
 	if err != nil {
 		return err
 	}
-	l, err := compose(from, m)
+	l, err := compose(from, m, false)
 	if err != nil {
 		return err
 	}
@@ -219,6 +221,12 @@ func explain(ctx context.Context, phase string, err error) error {
 				return fmt.Errorf("mail: %s: the server answered %d: %w", phase, answer.Code, ErrRefused)
 			case "AUTH":
 				return fmt.Errorf("mail: AUTH: the server answered %d; check username and password", answer.Code)
+			}
+		}
+		if answer.Code >= 400 && answer.Code < 500 && answer.Code != 421 {
+			switch phase {
+			case "RCPT", "DATA", "end of DATA":
+				return fmt.Errorf("mail: %s: the server answered %d: %w", phase, answer.Code, ErrDeferred)
 			}
 		}
 		return fmt.Errorf("mail: %s: the server answered %d", phase, answer.Code)

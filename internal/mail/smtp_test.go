@@ -75,7 +75,7 @@ func TestAMessageArrivesAsItIs(t *testing.T) {
 			if mails[0].mail != "FROM:<privacy@acme.example>" || mails[0].rcpt != "TO:<ann@example.com>" {
 				t.Errorf("got MAIL %s, RCPT %s", mails[0].mail, mails[0].rcpt)
 			}
-			if got := read(t, mails[0].text); got.body != message().Text || got.subject != message().Subject {
+			if got := read(t, mails[0].text); got.body != message().Text || got.header.Get("Content-Transfer-Encoding") != "quoted-printable" || got.subject != message().Subject {
 				t.Errorf("got %q with %q", got.subject, got.body)
 			}
 			if commands[len(commands)-1] != "QUIT" {
@@ -96,18 +96,19 @@ func TestStartTLSIsTheDefault(t *testing.T) {
 	}
 }
 
-func TestAnswersTellWhetherAnotherTryHelps(t *testing.T) {
+func TestAnswersTellWhetherAnotherTryHelpsAndWhomTheyConcern(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		phase, answer, code string
-		refused             bool
+		phase, answer string
+		want          error // ErrRefused, ErrDeferred, or nil: the server fails
 	}{
-		{"greeting", "421", "421", false}, {"greeting", "554", "554", false},
-		{"STARTTLS", "454", "454", false}, {"AUTH", "454", "454", false}, {"AUTH", "535", "535", false},
-		{"MAIL", "451", "451", false}, {"MAIL", "530", "530", false}, {"MAIL", "553", "553", true},
-		{"RCPT", "421", "421", false}, {"RCPT", "450", "450", false}, {"RCPT", "550", "550", true}, {"RCPT", "530", "530", false},
-		{"DATA", "451", "451", false}, {"DATA", "554", "554", true}, {"DATA", "250", "250", false},
-		{".", "452", "452", false}, {".", "552", "552", true},
+		{"greeting", "421", nil}, {"greeting", "450", nil}, {"greeting", "554", nil},
+		{"STARTTLS", "454", nil}, {"AUTH", "454", nil}, {"AUTH", "535", nil},
+		{"MAIL", "421", nil}, {"MAIL", "451", nil}, {"MAIL", "530", nil}, {"MAIL", "553", mail.ErrRefused},
+		{"RCPT", "421", nil}, {"RCPT", "450", mail.ErrDeferred}, {"RCPT", "452", mail.ErrDeferred},
+		{"RCPT", "550", mail.ErrRefused}, {"RCPT", "530", nil},
+		{"DATA", "421", nil}, {"DATA", "451", mail.ErrDeferred}, {"DATA", "554", mail.ErrRefused}, {"DATA", "250", nil},
+		{".", "421", nil}, {".", "452", mail.ErrDeferred}, {".", "552", mail.ErrRefused},
 	} {
 		t.Run(test.phase+" "+test.answer, func(t *testing.T) {
 			t.Parallel()
@@ -119,11 +120,13 @@ func TestAnswersTellWhetherAnotherTryHelps(t *testing.T) {
 				t.Fatal("no error")
 			}
 			phase := strings.Replace(test.phase, ".", "end of DATA", 1)
-			if !strings.Contains(err.Error(), phase+": the server answered "+test.code) {
+			if !strings.Contains(err.Error(), phase+": the server answered "+test.answer) {
 				t.Errorf("got %v", err)
 			}
-			if got := errors.Is(err, mail.ErrRefused); got != test.refused {
-				t.Errorf("refused for good: %v, want %v: %v", got, test.refused, err)
+			for _, sentinel := range []error{mail.ErrRefused, mail.ErrDeferred} {
+				if got := errors.Is(err, sentinel); got != (test.want == sentinel) {
+					t.Errorf("%q: %t: %v", sentinel, got, err)
+				}
 			}
 			wantSilent(t, err)
 		})
@@ -139,7 +142,7 @@ func TestABrokenConnectionIsWorthAnotherTry(t *testing.T) {
 			m := message()
 			m.Text = strings.Repeat("A line that does not fit into the buffers.\n", 1500)
 			err := to(s).Send(t.Context(), m)
-			if err == nil || errors.Is(err, mail.ErrRefused) {
+			if err == nil || errors.Is(err, mail.ErrRefused) || errors.Is(err, mail.ErrDeferred) {
 				t.Fatalf("got %v", err)
 			}
 			wantSilent(t, err)

@@ -128,7 +128,7 @@ func (r *reader) shared() []string {
 	x := &r.m.people
 	for _, f := range r.sorted() {
 		ref := r.m.refs[f.person]
-		if f.kind == isEmail || f.kind == isPhone || r.others.email && x.namesEmail[ref] || r.others.phone && x.namesPhone[ref] {
+		if f.kind == isEmail || f.kind == isPhone || r.others.email && x.namesEmail[f.person] || r.others.phone && x.namesPhone[f.person] {
 			if !slices.Contains(refs, ref) {
 				refs = append(refs, ref)
 			}

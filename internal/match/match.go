@@ -14,10 +14,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
-// Person is somebody to look for. Somebody of whose identifiers only a part was verified is two persons with one Ref.
+// Person is somebody to look for.
 type Person struct {
 	Ref         string               // the request's id; it comes back in hits
-	Unverified  bool                 // nobody verified that these identifiers are the person's: rules say so, see Rule.Unverified
 	Identifiers []subject.Identifier // normalised by package subject
 	Installs    []string             // install ids of the person's devices of this target, as exported
 	UserIDs     []string             // user ids of these devices that may count as the person's, as exported; not searched for on devices
@@ -31,19 +30,18 @@ type Hit struct {
 
 // Matcher looks for a fixed set of people. It does not change, and may be used by several goroutines at once.
 type Matcher struct {
-	refs       []string
-	unverified []bool
-	people     people
-	filter     filter
-	tokens     tokens
-	region     string
+	refs   []string
+	people people
+	filter filter
+	tokens tokens
+	region string
 }
 
 // New makes a matcher. region is the ISO country code of phone numbers without a country code, or "".
 func New(list []Person, region string) *Matcher {
-	m := &Matcher{refs: make([]string, len(list)), unverified: make([]bool, len(list)), people: newPeople(list, region), region: region}
+	m := &Matcher{refs: make([]string, len(list)), people: newPeople(list, region), region: region}
 	for n, p := range list {
-		m.refs[n], m.unverified[n] = p.Ref, p.Unverified
+		m.refs[n] = p.Ref
 	}
 	m.filter = newFilter(&m.people)
 	m.tokens = newTokens(&m.people)
@@ -81,11 +79,7 @@ func (m *Matcher) hits(f finds) []Hit {
 	var out []Hit
 	seen := make(map[Hit]bool, len(all))
 	for _, x := range all {
-		rule := ruleOf(x.kind, x.place)
-		if m.unverified[x.person] {
-			rule = rule.Unverified()
-		}
-		if h := (Hit{m.refs[x.person], rule}); !seen[h] {
+		if h := (Hit{m.refs[x.person], ruleOf(x.kind, x.place)}); !seen[h] {
 			seen[h] = true
 			out = append(out, h)
 		}

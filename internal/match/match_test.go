@@ -89,64 +89,6 @@ func TestHitsAreUniqueAndInTheOrderOfPeople(t *testing.T) {
 	}
 }
 
-// Of somebody whose account id nobody verified, rules say by which identifiers they matched.
-func TestRulesTellWhatNobodyVerified(t *testing.T) {
-	t.Parallel()
-	claimed := person(t, "a", "user_id=account-4711", "phone=+49 30 1234567")
-	claimed.Unverified, claimed.Installs = true, []string{"i-claimed"}
-	verified := person(t, "a", "email=ann@x.com")
-	verified.UserIDs = []string{"account-4711"} // one of her own devices says so
-	m := New([]Person{verified, claimed, person(t, "b", "user_id=account-4711")}, "DE")
-	for line, want := range map[string][]Rule{
-		`{"installId":"i1","userId":"account-4711"}`:                                       {ByUserID.Unverified()},
-		`{"installId":"i2","userId":"account-4711","properties":{"mail":"ann@x.com"}}`:     {EmailInProperty, ByUserID.Unverified()},
-		`{"installId":"account-4711"}`:                                                     {ByInstallID.Unverified()},
-		`{"installId":"i3","properties":{"mobile":"+49301234567","mail":"ann@x.com"}}`:     {EmailInProperty, PhoneInProperty.Unverified()},
-		`{"installId":"i4","properties":{"mobile":"+49301234567","mail":"dora@x.com"}}`:    {PhoneInProperty.Unverified()},
-		`{"installId":"i5","properties":{"mobile":"+493099999999","mail":"ann@x.com"}}`:    {EmailInProperty},
-		`{"installId":"i6","userId":"account-4711","properties":{"mobile":"+4930999999"}}`: {ByUserID.Unverified()},
-		`{"installId":"i7","userId":"account-4711","properties":{"mail":"dora@x.com"}}`:    {ByUserID.Unverified()},
-	} {
-		o := devices(t, m, line)
-		if len(o.devices) != 1 || !slices.Equal(rules(o.devices[0].Hits, "a"), sortedRules(want)) {
-			t.Errorf("%s: got %v, want %v", line, o.devices, want)
-			continue
-		}
-		if got := rules(o.devices[0].Hits, "b"); slices.ContainsFunc(got, func(r Rule) bool { return !r.Verified() }) {
-			t.Errorf("%s: another request with the same id got %v", line, got)
-		}
-		// Both halves are one request. A number that was only claimed may be somebody else's.
-		foreign := strings.Contains(line, "dora") || strings.Contains(line, "mobile")
-		if shared := slices.Contains(o.devices[0].Shared, "a"); shared != foreign {
-			t.Errorf("%s: shared %v, want %v", line, shared, foreign)
-		}
-	}
-	for _, c := range []struct {
-		n    Notification
-		want []Rule
-	}{
-		{Notification{Body: "Dear account-4711"}, []Rule{UserIDInText, UserIDInText.Unverified()}}, // learned, and claimed
-		{Notification{Devices: []string{"i-claimed"}}, []Rule{InstallIDTargeted.Unverified()}},
-		{Notification{Body: "call +49 30 1234567"}, []Rule{PhoneInText.Unverified()}},
-		{Notification{Title: "for ann@x.com"}, []Rule{EmailInText}},
-	} {
-		if got := rules(m.Notification(c.n).Hits, "a"); !slices.Equal(got, c.want) {
-			t.Errorf("%+v: got %v, want %v", c.n, got, c.want)
-		}
-	}
-	// A line that cannot be read is trouble of the request, whichever half it names.
-	if o := devices(t, m, `{"userId":"account-4711","mail":"ann@x.com"`); len(o.unreadable) != 1 || !slices.Equal(o.unreadable[0], []string{"a", "b"}) {
-		t.Errorf("unreadable for %v, want each request once", o.unreadable)
-	}
-	for _, r := range []Rule{ByUserID, EmailInText, NamedProperty} {
-		if !r.Verified() || r.Unverified().Verified() {
-			t.Errorf("%q does not say whether it is verified", r)
-		}
-	}
-}
-
-func sortedRules(rules []Rule) []Rule { return slices.Sorted(slices.Values(rules)) }
-
 func TestDecimalText(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

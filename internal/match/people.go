@@ -23,11 +23,11 @@ type people struct {
 	learnedNumber  map[string][]int32
 	propertyNumber map[named][]int32
 
-	// Addresses and numbers that are verified as somebody's here, under any type of identifier: an e-mail address given
-	// as a user id is nobody else's.
+	// Addresses and numbers that are somebody's here under any type of identifier: an e-mail address given as a user
+	// id is nobody else's.
 	ownEmail, ownPhone map[string]bool
 
-	namesEmail, namesPhone map[string]bool // by ref: whether the request names an identifier of this type
+	namesEmail, namesPhone []bool // by person: whether the request names an identifier of this type
 }
 
 func newPeople(list []Person, region string) people {
@@ -36,15 +36,12 @@ func newPeople(list []Person, region string) people {
 		learned: map[string][]int32{}, install: map[string][]int32{}, property: map[named][]int32{},
 		userNumber: map[string][]int32{}, learnedNumber: map[string][]int32{}, propertyNumber: map[named][]int32{},
 		ownEmail: map[string]bool{}, ownPhone: map[string]bool{},
-		namesEmail: map[string]bool{}, namesPhone: map[string]bool{},
+		namesEmail: make([]bool, len(list)), namesPhone: make([]bool, len(list)),
 	}
 	for n, p := range list {
 		who := int32(n)
 		for _, id := range p.Identifiers {
-			x.add(who, p.Ref, id)
-			if !p.Unverified { // a number that somebody only typed may be another person's
-				x.own(id.Value(), region)
-			}
+			x.add(who, id, region)
 		}
 		for _, v := range p.Installs {
 			put(x.install, installKey(v), who)
@@ -63,7 +60,7 @@ func newPeople(list []Person, region string) people {
 	return x
 }
 
-func (x *people) add(who int32, ref string, id subject.Identifier) {
+func (x *people) add(who int32, id subject.Identifier, region string) {
 	v := id.Value()
 	if v == "" {
 		return
@@ -72,10 +69,10 @@ func (x *people) add(who int32, ref string, id subject.Identifier) {
 	switch id.Type {
 	case subject.Email:
 		put(x.email, v, who)
-		x.namesEmail[ref] = true
+		x.namesEmail[who] = true
 	case subject.Phone:
 		put(x.phone, v, who)
-		x.namesPhone[ref] = true
+		x.namesPhone[who] = true
 	case subject.UserID:
 		put(x.user, v, who)
 		if isNumber {
@@ -89,6 +86,7 @@ func (x *people) add(who int32, ref string, id subject.Identifier) {
 			put(x.propertyNumber, named{id.Name, c}, who)
 		}
 	}
+	x.own(v, region)
 }
 
 func (x *people) own(v, region string) {

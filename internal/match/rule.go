@@ -1,7 +1,5 @@
 package match
 
-import "strings"
-
 // Rule says in words by what a request matched. It names no property and no value.
 type Rule string
 
@@ -48,15 +46,6 @@ const (
 	UserIDTargeted    Rule = "user id among the targets"
 	InstallIDTargeted Rule = "install id among the targets"
 )
-
-// unverified ends the rules of identifiers that nobody verified.
-const unverified = " (not verified)"
-
-// Unverified is the rule for an identifier of which nobody verified that it is the person's.
-func (r Rule) Unverified() Rule { return r + unverified }
-
-// Verified tells whether a rule rests on an identifier that was verified, or that a device said which is the person's.
-func (r Rule) Verified() bool { return !strings.HasSuffix(string(r), unverified) }
 
 // kind is what an identifier is.
 type kind uint8

@@ -24,6 +24,7 @@ type circuits struct {
 type circuit struct {
 	failures int           // in a row
 	calls    int           // under way
+	failed   time.Time     // last
 	rest     time.Time     // no call before
 	ended    chan struct{} // closed when a call ends
 }
@@ -58,7 +59,7 @@ func (s *circuits) enter(ctx context.Context, receiver string, now func() time.T
 	return time.Time{}, false
 }
 
-// leave ends a call. After a failure that may pass, wait is how long the receiver asked to be left alone, 0 if it did
+// leave ends a call. After a failure of the receiver that may pass, wait is how long the receiver asked to be left alone, 0 if it did
 // not. It tells whether the receiver begins to rest after calls that went well.
 func (s *circuits) leave(receiver string, failed bool, wait time.Duration, now time.Time) (resting bool) {
 	s.mu.Lock()
@@ -69,7 +70,7 @@ func (s *circuits) leave(receiver string, failed bool, wait time.Duration, now t
 		c.failures = 0
 		return false
 	}
-	c.failures++
+	c.failures, c.failed = c.failures+1, now
 	if c.failures >= maxFailures {
 		wait = max(wait, min(maxRest, deliver.Backoff(c.failures, s.random())))
 	}
@@ -96,10 +97,10 @@ func (s *circuits) end(receiver string, c *circuit) {
 	}
 }
 
-// forget drops what is over, so that old receivers do not pile up: receivers that failed now and then start anew, those
-// that rested longer than an hour ago too. No call may be under way.
+// forget drops the receivers whose last failure, and rest, was more than an hour ago, so that old ones do not pile up. One
+// that fails is called again within that time: its failures count over passes. No call may be under way.
 func (s *circuits) forget(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.of, func(_ string, c *circuit) bool { return now.Sub(c.rest) > time.Hour })
+	maps.DeleteFunc(s.of, func(_ string, c *circuit) bool { return now.Sub(c.failed) > time.Hour && now.Sub(c.rest) > time.Hour })
 }

@@ -45,3 +45,20 @@ func TestAReceiverRestsLongerTheLongerItFails(t *testing.T) {
 		t.Error("a receiver that answers is kept")
 	}
 }
+
+// One event a minute is enough to notice that a receiver is down.
+func TestFailuresCountOverPasses(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := circuits{of: map[string]*circuit{}, random: func() float64 { return 0.5 }}
+	for n := 1; n <= maxFailures; n++ {
+		s.forget(now) // as each pass does
+		if _, ok := s.enter(t.Context(), "mail", func() time.Time { return now }); !ok {
+			t.Fatalf("mail rests before failure %d", n)
+		}
+		if told := s.leave("mail", true, 0, now); told != (n == maxFailures) {
+			t.Errorf("failure %d is told: %v", n, told)
+		}
+		now = now.Add(time.Minute)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,5 +262,49 @@ func TestLogsNameNobody(t *testing.T) {
 	}
 	if !strings.Contains(said, "given up") {
 		t.Error("nothing was logged; the test looks at the wrong place")
+	}
+}
+
+// What a person's callback addresses say is kept until they are called for the last time, or given up, and no longer.
+func TestCallbackAddressesAreKeptUntilTheLastCall(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		calls int // that arrive
+	}{{"told", time.Minute, 2}, {"given up", deliver.GiveUp, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.callbacks()
+			back := w.newHook()
+			var works atomic.Bool
+			back.answer = func(rw http.ResponseWriter, _ *http.Request, _ call) {
+				if !works.Load() {
+					rw.WriteHeader(http.StatusBadGateway)
+				}
+			}
+			r := w.request("R", ledger.Pending)
+			r.Callbacks = w.sealed("callbacks/R", `["`+back.url.String()+`"]`)
+			w.file(r)
+			w.end("R", ledger.Denied, "unfounded")
+			kept := func() bool {
+				r, err := w.Request(t.Context(), "R")
+				must(t, err)
+				return r.Callbacks != nil
+			}
+			w.pass()
+			if !kept() {
+				t.Error("nobody was called, and the addresses are gone")
+			}
+			works.Store(c.calls > 0)
+			before := len(back.got())
+			w.advance(c.after)
+			w.pass()
+			w.wantWaiting(0)
+			if n := w.results("callback", outbox.Told); kept() || n != c.calls || len(back.got()) == before {
+				t.Errorf("after %d calls that arrived, want %d, the addresses are kept: %t", n, c.calls, kept())
+			}
+		})
 	}
 }

@@ -56,6 +56,9 @@ func TestEveryChangeReachesWhomItConcerns(t *testing.T) {
 	wantAll(t, "webhooks", crm.got(), "R-2 status pending", "R-3 status running", "R-4 status pending", "R-5 status running",
 		"R-6 status in_review", "R-7 status partial", "R-8 due_soon partial", "R-9 overdue partial", "R-11 extended partial", "R-12 status erased")
 	wantAll(t, "callbacks", back.got(), "R-2 pending", "R-3 running", "R-4 pending", "R-5 running", "R-6 in_review", "R-7 partial", "R-12 erased")
+	if r, err := w.Request(t.Context(), "R"); err != nil || r.Callbacks != nil {
+		t.Errorf("the callback addresses are kept: %t (%v)", r.Callbacks != nil, err)
+	}
 	// The address went with the end of the request: of the mails after the second pass only the last has one.
 	wantAll(t, "mails", w.post.sent(), "R-1: Please confirm your request for erasure", "R-2: We have received your request for erasure",
 		"R-12: Your request for erasure has been carried out")
@@ -223,13 +226,15 @@ func TestAnInterruptedPassWritesDownWhatWasSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx, interrupt := context.WithCancel(t.Context())
-	release := make(chan struct{})
+	mailing, release := make(chan struct{}), make(chan struct{})
 	crm := w.webhook("crm")
 	crm.answer = func(_ http.ResponseWriter, r *http.Request, _ call) {
+		<-mailing
 		interrupt()
 		<-release
 	}
 	w.post.fail = func(mail.Message) error {
+		close(mailing)
 		<-ctx.Done() // the mail goes out nevertheless
 		return nil
 	}

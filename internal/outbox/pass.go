@@ -288,7 +288,9 @@ func (p *pass) call(ctx context.Context, to receiver) (rest time.Time, err error
 		p.circuits.interrupted(to.circuit)
 		return time.Time{}, err
 	}
-	failed := err != nil && !final(err)
+	// A receiver that takes others but not this message works: whoever may file requests can name addresses that it does
+	// not take, and would keep everybody waiting.
+	failed := err != nil && !final(err) && !errors.Is(err, mail.ErrDeferred)
 	if failed && to.strangers != nil {
 		to.strangers.Add(1)
 	}

@@ -180,8 +180,8 @@ func IsEmail(v string) bool {
 		return false
 	}
 	domain := v[at+1:]
-	if !strings.Contains(domain, ".") || strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, ".") || strings.Contains(domain, "..") {
-		return false
+	if !strings.Contains(domain, ".") || strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, ".") || strings.Contains(domain, "..") || strings.HasPrefix(domain, "[") {
+		return false // an address of a machine, which no provider keeps
 	}
 	parsed, err := mail.ParseAddress(v)
 	return err == nil && parsed.Name == "" && parsed.Address == v

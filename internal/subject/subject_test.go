@@ -42,6 +42,7 @@ func TestUnusableIdentifiersAreRefusedByTypeAndNeverRepeated(t *testing.T) {
 	}{
 		{Email, "", "not-an-address-secret"},
 		{Email, "", "secret@localhost"},
+		{Email, "", "secret@[127.0.0.1]"},
 		{Email, "", "Secret Person <secret@example.com>"},
 		{Email, "", "secret@exam ple.com"},
 		{Email, "", "secret@example..com"},

@@ -101,7 +101,7 @@ func (o GuardOptions) log(a *answer, began time.Time) {
 	}
 	attrs := []slog.Attr{
 		slog.String("method", knownMethod(a.r.Method)), slog.String("route", cmp.Or(route, "none")),
-		slog.Int("status", cmp.Or(a.status, http.StatusOK)), slog.Duration("duration", o.Now().Sub(began)), slog.Int64("bytes", a.bytes),
+		slog.Int("status", cmp.Or(a.status, http.StatusOK)), slog.Int64("milliseconds", o.Now().Sub(began).Milliseconds()), slog.Int64("bytes", a.bytes),
 	}
 	if a.cause != nil {
 		level, attrs = slog.LevelWarn, append(attrs, slog.String("error", a.cause.Error()))

@@ -244,7 +244,7 @@ func TestTheLogNamesRoutesAndNeverPaths(t *testing.T) {
 	t.Parallel()
 	l := &logged{}
 	answer(guarded(l), request("GET", "/status/"+marker+"?token="+marker, ""))
-	for _, want := range []string{"method=GET", "route=/status/{token}", "status=200", "bytes=6", "duration="} {
+	for _, want := range []string{"method=GET", "route=/status/{token}", "status=200", "bytes=6", "milliseconds="} {
 		if !strings.Contains(l.String(), want) {
 			t.Errorf("%q is missing in %s", want, l)
 		}

@@ -23,7 +23,7 @@ const (
 )
 
 // ErrLocked says that another process has the ledger open.
-var ErrLocked = errors.New("another process has the ledger open; wait until it ends, or end it, and try again")
+var ErrLocked = errors.New("another process has the ledger open; wait until it ends, or end it, and try again; where it is lethe serve, its console and API can do the same")
 
 // Open opens the ledger file at path, or makes it (mode 0600) with its directory (mode 0700). It waits up to lockWait
 // for another process to let go of the file, then fails with ErrLocked. A file that is not a ledger, is damaged or has

@@ -1,0 +1,31 @@
+package erase
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// ClaimTime is how long a request with identifiers that nobody verified waits for a person to vouch for them. After it the
+// request is worked on without them.
+const ClaimTime = 7 * 24 * time.Hour
+
+// Ready tells whether a sweep takes a request now: it is open and verified, no job holds it, and its identifiers are
+// verified, were judged by a person, or have waited for one long enough.
+func Ready(r ledger.Request, now time.Time) bool {
+	if r.Job != "" || r.Final() || r.Status == ledger.Unverified {
+		return false
+	}
+	return len(r.Claimed) == 0 || r.Vouched != nil || !now.Before(r.Verified.Add(ClaimTime))
+}
+
+// ModeFor gives the mode in which a sweep takes a request. Who only wants to look deletes nothing; otherwise the mode that
+// the request asks for counts, then the one that the sweep was asked for, then the configuration's.
+func ModeFor(r ledger.Request, asked, configured config.Mode) config.Mode {
+	if asked == config.Preview {
+		return asked
+	}
+	return cmp.Or(config.Mode(r.Mode), asked, configured)
+}
