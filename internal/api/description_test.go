@@ -199,7 +199,9 @@ func TestTheAPIIsAsDescribedAndAllOfIt(t *testing.T) {
 	s.must(200, ask("GET", "/requests/"+id, crm, ""))
 	s.must(200, ask("GET", "/requests?status=pending&ended=false", officer, ""))
 	s.claim(id)
+	s.must(200, ask("GET", "/requests/"+id+"/claims", officer, ""))
 	s.must(200, ask("POST", "/requests/"+id+"/claims", officer, `{"verified":false}`))
+	s.refused(404, ask("GET", "/requests/"+id+"/claims", officer, ""))
 	s.must(200, ask("GET", "/requests/"+id, crm, ""))
 	s.must(200, ask("POST", "/requests/"+id+"/extension", officer, `{"reason":"number"}`))
 	s.refused(409, ask("POST", "/requests/"+id+"/extension", officer, `{"reason":"number"}`))
@@ -269,6 +271,7 @@ func operations(id string) []operation {
 		{"GET", "/requests/" + id + "/certificate", "submit", ""},
 		{"POST", "/requests/" + id + "/extension", "approve", `{"reason":"complexity"}`},
 		{"POST", "/requests/" + id + "/denial", "approve", `{"ground":"unfounded"}`},
+		{"GET", "/requests/" + id + "/claims", "approve", ""},
 		{"POST", "/requests/" + id + "/claims", "approve", `{"verified":true}`},
 		{"GET", "/jobs", "approve", ""},
 		{"GET", "/jobs/" + id, "approve", ""},

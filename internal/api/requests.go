@@ -108,6 +108,19 @@ func (a *API) deny(w http.ResponseWriter, r *http.Request) error {
 	return answerRequest(w, r, v, err)
 }
 
+func (a *API) claims(w http.ResponseWriter, r *http.Request) error {
+	v, err := a.find(r)
+	if err != nil {
+		return err
+	}
+	all, err := a.o.Desk.Claims(r.Context(), v.ID)
+	if err != nil {
+		return err
+	}
+	web.WriteJSON(w, http.StatusOK, map[string][]intake.Identifier{"identifiers": all})
+	return nil
+}
+
 func (a *API) vouch(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Verified *bool `json:"verified"` // there is no default: both words are of consequence

@@ -44,6 +44,7 @@ type Desk interface {
 	Cancel(ctx context.Context, id string) (intake.View, error)
 	Extend(ctx context.Context, id, reason, by string) (intake.View, error)
 	Deny(ctx context.Context, id, ground string) (intake.View, error)
+	Claims(ctx context.Context, id string) ([]intake.Identifier, error)
 	Vouch(ctx context.Context, id, by string, verified bool) (intake.View, error)
 
 	Jobs(ctx context.Context) ([]intake.JobView, error)
@@ -126,6 +127,7 @@ func (c *Console) routes() map[string]handler {
 		"POST /console/sweep":                    c.sweep,
 		"GET /console/sign-out":                  c.askSignOut,
 		"POST /console/sign-out":                 c.signOut,
+		"GET /console/requests":                  c.find,
 		"GET /console/requests/{id}":             c.request,
 		"GET /console/requests/{id}/certificate": c.certificate,
 		"GET /console/requests/{id}/{act}":       c.askAct,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +31,7 @@ type jobPage struct {
 	Approvals []approvalRow
 	Lit       []string
 	Boxes     []box
-	Flow      []box // of these, what does the work
+	Flow      []box // of these, what does the work when nothing fails
 	News      []newsRow
 }
 
@@ -84,7 +83,7 @@ func (c *Console) job(w http.ResponseWriter, r *http.Request, who string) error 
 		}
 	}
 	p.Boxes = c.machine.boxes(p.Lit)
-	p.Flow = slices.DeleteFunc(slices.Clone(p.Boxes), func(b box) bool { return b.Kind != "task" && b.Kind != "map" && b.Kind != "parallel" })
+	p.Flow = c.machine.flow(p.Lit)
 	for _, s := range statuses {
 		if n := j.Requests[s]; n > 0 {
 			b := statusBadge(s, false)

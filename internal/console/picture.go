@@ -67,6 +67,7 @@ func (s *states) UnmarshalJSON(b []byte) error {
 type box struct {
 	Name, Kind, Word, Text string
 	Lit                    bool
+	Now                    string   // what it says when it is lit
 	Answers                []answer // of a question
 	Then                   string   // where it goes on, unless that is the next box
 	Fails                  string   // where it goes on after a failure
@@ -81,7 +82,10 @@ type answer struct{ If, Next string }
 func (m machine) boxes(lit []string) []box {
 	out := make([]box, len(m.States))
 	for n, s := range m.States {
-		b := box{Name: s.Name, Kind: strings.ToLower(s.Type), Word: s.word(), Text: s.Comment, Lit: slices.Contains(lit, s.Name)}
+		b := box{Name: s.Name, Kind: strings.ToLower(s.Type), Word: s.word(), Text: s.Comment, Lit: slices.Contains(lit, s.Name), Now: "at work now"}
+		if s.waits() {
+			b.Now = "waits now"
+		}
 		last := n == len(m.States)-1
 		switch at := slices.IndexFunc(m.States, func(o state) bool { return o.Name == s.Next }); {
 		case s.Next != "" && at >= 0 && at <= n:
@@ -119,6 +123,25 @@ func (m machine) boxes(lit []string) []box {
 		out[n] = b
 	}
 	return out
+}
+
+// flow are the boxes of the top level that do the work when nothing fails.
+func (m machine) flow(lit []string) []box {
+	usual := map[string]bool{}
+	for n, s := range m.States {
+		if n == 0 {
+			usual[s.Name] = true // a definition begins with its first state
+		}
+		usual[s.Next], usual[s.Default] = true, true
+		for _, c := range s.Choices {
+			var next string
+			_ = json.Unmarshal(c["Next"], &next)
+			usual[next] = true
+		}
+	}
+	return slices.DeleteFunc(m.boxes(lit), func(b box) bool {
+		return !usual[b.Name] || b.Kind != "task" && b.Kind != "map" && b.Kind != "parallel"
+	})
 }
 
 // word says what kind of a state it is.

@@ -1,8 +1,10 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/duty"
@@ -42,9 +44,13 @@ type extended struct {
 type claims struct {
 	What    string
 	Several bool
+	Typed   []typed
 	Then    string // what comes with a word, or without one
 	Acts    []page.Link
 }
+
+// typed is one identifier of a request, for whoever has to say whose it is.
+type typed struct{ What, Value, Verified string }
 
 type outcomeRow struct {
 	ledger.Outcome
@@ -75,6 +81,11 @@ func (c *Console) request(w http.ResponseWriter, r *http.Request, who string) er
 		p.Extended = &extended{extension(e.Reason), e.By, e.At, e.Before}
 	}
 	p.Details, p.Claims = vouched(v), c.claims(v)
+	if p.Claims != nil {
+		if p.Claims.Typed, err = c.typed(r.Context(), v.ID, who); err != nil {
+			return err
+		}
+	}
 	if v.Job != "" {
 		l := shortLink("jobs", v.Job)
 		p.Job = &l
@@ -152,6 +163,35 @@ func (c *Console) claims(v intake.View) *claims {
 	at := shortLink("requests", v.ID).Path + "/"
 	out.Acts = []page.Link{{Text: "They are this person's…", Path: at + "vouch"}, {Text: "Leave them out…", Path: at + "leave-out"}}
 	return out
+}
+
+// typed shows the identifiers of a request that waits for a word on them. That somebody saw them is written down.
+func (c *Console) typed(ctx context.Context, id, who string) (out []typed, err error) {
+	all, err := c.Desk.Claims(ctx, id)
+	if errors.Is(err, ledger.ErrNotFound) { // somebody said a word a moment ago
+		return nil, nil
+	}
+	for _, i := range all {
+		t := typed{details([]string{string(i.Type)}), legible(i.Value), "nobody verified it"}
+		if i.Verified {
+			t.Verified = "verified by the link"
+		}
+		out = append(out, t)
+	}
+	if err == nil {
+		c.Log.Info("the details of a request were shown, because a word on them is waited for", "request", id, "to", who)
+	}
+	return out, err
+}
+
+// find leads to a request by its number, as people quote it.
+func (c *Console) find(w http.ResponseWriter, r *http.Request, _ string) error {
+	id := strings.ToUpper(strings.TrimSpace(r.URL.Query().Get("id")))
+	if !ids.MatchString(id) {
+		return ledger.ErrNotFound
+	}
+	http.Redirect(w, r, shortLink("requests", id).Path, http.StatusSeeOther)
+	return nil
 }
 
 // acts are what can be done with a request, as links to pages that ask again; where nothing can be, it says why.

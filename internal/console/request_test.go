@@ -133,3 +133,16 @@ func TestUnknownPagesAreNotFound(t *testing.T) {
 		t.Errorf("log: %s", w.log)
 	}
 }
+
+// People quote the number of their request, in whatever case.
+func TestARequestIsFoundByItsNumber(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	id := w.file(t, 0)
+	w.get(t, "/console/requests?id=+"+strings.ToLower(id)+"+").goesTo(t, "its number", "/console/requests/"+id)
+	for _, wrong := range []string{"", "?id=", "?id=../jobs", "?id=%0a"} {
+		if a := w.get(t, "/console/requests"+wrong); a.status != http.StatusNotFound {
+			t.Errorf("%q: %d", wrong, a.status)
+		}
+	}
+}

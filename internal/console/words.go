@@ -289,6 +289,8 @@ func details(types []string) string {
 	var names []string
 	for _, t := range types {
 		switch subject.Type(t) {
+		case subject.Email:
+			t = "e-mail address"
 		case subject.Phone:
 			t = "phone number"
 		case subject.UserID:

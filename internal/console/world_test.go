@@ -212,6 +212,13 @@ func (w *world) file(t *testing.T, ago time.Duration, change ...func(*ledger.Req
 	for _, c := range change {
 		c(&r)
 	}
+	if len(r.Claimed) > 0 { // then an account id was typed as well
+		id, err := subject.New(subject.UserID, "", "AT-1", "")
+		must(t, err)
+		s.Add(id)
+		r.Subject, err = w.base.Seal.Seal(t.Context(), "request/"+r.ID, s.Encode())
+		must(t, err)
+	}
 	must(t, w.base.Ledger.File(t.Context(), []ledger.Request{r}))
 	return r.ID
 }

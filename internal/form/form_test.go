@@ -123,7 +123,7 @@ func TestErrorsStandBesideTheirFieldsAndKeepWhatWasTyped(t *testing.T) {
 func TestSomethingElseStoresNothingAndTellsWhereToWrite(t *testing.T) {
 	t.Parallel()
 	for contact, want := range map[string]string{
-		"privacy@acme.example": `<a href="mailto:privacy@acme.example">`, "https://acme.example/privacy": `<a href="https://acme.example/privacy">`, "": "in the privacy notice",
+		"privacy@acme.example": `<a href="mailto:privacy@acme.example">`, "https://acme.example/privacy": `<a href="https://acme.example/privacy">`, "": "in our privacy notice",
 	} {
 		d := openWith(t, "gdpr", contact, nil)
 		a := d.post("/", "wish", "other", "email", "ann@example.com")

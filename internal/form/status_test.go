@@ -103,13 +103,13 @@ func TestWhatNeedsAPersonsWordIsSaid(t *testing.T) {
 		{
 			"all that is left is kept by a decision",
 			intake.View{Status: ledger.Partial, Settled: true, Ended: true, Duty: duty.Met, Closed: day},
-			[]string{"Done, something is kept", "everything except for what has to stay", complaint, "<dt>Ended</dt>", "22 November 2096"},
+			[]string{"Done, something is kept", "Some or all of what we found stays", complaint, "<dt>Ended</dt>", "22 November 2096"},
 			[]string{"We try again", "We are late"},
 		},
 		{"ended too late", intake.View{Status: ledger.Erased, Ended: true, Duty: duty.Missed}, []string{"We finished after the date that was due", complaint}, nil},
 		{"in work again after a failure", intake.View{Status: ledger.Running, Duty: duty.OnTime, Outcomes: []ledger.Outcome{devices(ledger.NotDone, "")}, Closed: day}, []string{complaint, "<dt>Last worked on</dt>"}, []string{"<dt>Ended</dt>"}},
 		{"in work again, something is kept", intake.View{Status: ledger.Running, Duty: duty.OnTime, Outcomes: []ledger.Outcome{devices(ledger.Kept, "")}}, []string{complaint}, nil},
-		{"a person looks at it", intake.View{Status: ledger.InReview, Duty: duty.DueSoon}, []string{"Being looked at", "A person looks at it before it is deleted"}, []string{complaint, "We are late"}},
+		{"a person looks at it", intake.View{Status: ledger.InReview, Duty: duty.DueSoon}, []string{"Being looked at", "A person looks at what we would delete"}, []string{complaint, "We are late"}},
 		{"a failure that is late", intake.View{Status: ledger.Partial, Duty: duty.Overdue}, []string{"We are late", "We try again by ourselves. You need not do anything.", complaint}, []string{"The answer is due by"}},
 	} {
 		c.view.Regulation = config.GDPR

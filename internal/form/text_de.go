@@ -43,11 +43,11 @@ func german() page.Texts {
 		"happens.erase":       "Wir löschen und suchen noch einmal",
 		"happens.erase.more":  "Wir löschen, was zu Ihnen gehört, und suchen erneut, bis sich nichts mehr findet.",
 		"happens.answer":      "Sie bekommen unsere Antwort",
-		"happens.answer.more": "Auf einer eigenen Seite sehen Sie jederzeit, wie es steht. Am Ende können Sie dort eine signierte Bescheinigung herunterladen. Das alles dauert längstens bis zum %s.",
+		"happens.answer.more": "Auf einer eigenen Seite sehen Sie jederzeit, wie es steht. Am Ende können Sie dort eine signierte Bescheinigung herunterladen. Sie bekommen die Antwort spätestens bis zum %s. Brauchen wir länger, sagen wir es Ihnen vor diesem Tag, und warum.",
 
 		"keep.title":  "Was wir aufbewahren",
 		"keep.erased": "Ihre Angaben werden verschlüsselt gespeichert und vernichtet, sobald Ihr Antrag abgeschlossen ist.",
-		"keep.proof":  "Um nachweisen zu können, dass wir unsere Pflicht erfüllt haben, bewahren wir drei Jahre lang auf: die Daten, an denen Ihr Antrag einging und bearbeitet wurde, was bei welchem Anbieter geschah, die Bescheinigung und einen Code, der aus Ihren Angaben berechnet wird. Aus diesem Code kann niemand Ihre Angaben ablesen.",
+		"keep.proof":  "Um nachweisen zu können, dass wir unsere Pflicht erfüllt haben, bewahren wir drei Jahre lang auf: wann Ihr Antrag einging und bearbeitet wurde, was bei welchem Anbieter geschah, die Bescheinigung und einen Code, der aus Ihren Angaben berechnet wird. Ohne unseren Schlüssel kann niemand aus diesem Code auf Ihre Angaben schließen.",
 
 		"rights.title":     "Fragen und Rechte",
 		"rights.write":     "Bei Fragen schreiben Sie an %s:",
@@ -123,11 +123,11 @@ func german() page.Texts {
 
 		"now.pending":       "Ihr Antrag ist bestätigt und wartet, bis er an der Reihe ist.",
 		"now.running":       "Wir suchen und löschen gerade.",
-		"now.in_review":     "Wir haben etwas gefunden. Vor dem Löschen sieht es sich ein Mensch an, damit nicht die Daten anderer verloren gehen.",
+		"now.in_review":     "Bevor wir etwas löschen, sieht es sich ein Mensch an, damit nicht die Daten anderer verloren gehen.",
 		"now.erased":        "Wir haben alles gelöscht, was wir über Sie gefunden haben.",
 		"now.nothing_found": "Wir haben gesucht und nichts über Sie gefunden.",
 		"now.partial":       "Ein Teil ist erledigt. Etwas ist noch offen.",
-		"now.settled":       "Ihr Antrag ist abgeschlossen. Wir haben alles erledigt bis auf das, was bleiben muss; weiter unten steht, warum.",
+		"now.settled":       "Ihr Antrag ist abgeschlossen. Manches oder alles von dem, was wir gefunden haben, bleibt. Weiter unten steht, was gelöscht wurde, was bleibt und warum.",
 		"now.failed":        "Bisher konnte nichts erledigt werden.",
 		"now.cancelled":     "Ihr Antrag wurde zurückgezogen, bevor etwas gelöscht wurde.",
 		"now.denied":        "Wir führen Ihren Antrag nicht aus.",

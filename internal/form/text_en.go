@@ -6,7 +6,7 @@ import "github.com/lethe-dsr/lethe/internal/page"
 func english() page.Texts {
 	return page.Texts{
 		"footer":       "This page sets no cookies and loads nothing from other sites.",
-		"contact.none": "You find the address in the privacy notice.",
+		"contact.none": "The address is in our privacy notice.",
 		"back":         "Back to the form",
 		"error.prefix": "Error: %s",
 
@@ -44,11 +44,11 @@ func english() page.Texts {
 		"happens.erase":       "We delete, and search again",
 		"happens.erase.more":  "We delete what belongs to you, and look again until nothing is found.",
 		"happens.answer":      "You get our answer",
-		"happens.answer.more": "A page shows at any time how things stand. At the end you can download a signed certificate. All this takes until %s at the latest.",
+		"happens.answer.more": "A page shows at any time how things stand. At the end you can download a signed certificate. You get the answer by %s at the latest. Should we need longer, we tell you before that day, and why.",
 
 		"keep.title":  "What we keep",
 		"keep.erased": "What you enter is stored encrypted, and destroyed when your request ends.",
-		"keep.proof":  "As proof that we did our duty, we keep for three years: the dates of your request, what was done at which provider, the certificate, and a code that is made from what you entered. Nobody can read your data from that code.",
+		"keep.proof":  "As proof that we did our duty, we keep for three years: the dates of your request, what was done at which provider, the certificate, and a code that is made from what you entered. Without our key nobody can tell from that code what you entered.",
 
 		"rights.title":     "Questions and rights",
 		"rights.write":     "With questions, write to %s:",
@@ -124,11 +124,11 @@ func english() page.Texts {
 
 		"now.pending":       "Your request is confirmed and waits for its turn.",
 		"now.running":       "We are searching and deleting right now.",
-		"now.in_review":     "We have found something. A person looks at it before it is deleted, so that nobody else's data is lost.",
+		"now.in_review":     "A person looks at what we would delete before anything is deleted, so that nobody else's data is lost.",
 		"now.erased":        "We have erased everything that we found about you.",
 		"now.nothing_found": "We have searched and found nothing about you.",
 		"now.partial":       "A part is done. Something is still open.",
-		"now.settled":       "Your request has ended. We have done everything except for what has to stay; below it says why.",
+		"now.settled":       "Your request has ended. Some or all of what we found stays. Below it says what was deleted, what stays, and why.",
 		"now.failed":        "Nothing could be done so far.",
 		"now.cancelled":     "Your request was cancelled before anything was erased.",
 		"now.denied":        "We do not carry out your request.",

@@ -44,11 +44,11 @@ func french() page.Texts {
 		"happens.erase":       "Nous effaçons et cherchons de nouveau",
 		"happens.erase.more":  "Nous effaçons ce qui vous appartient et cherchons encore, jusqu’à ne plus rien trouver.",
 		"happens.answer":      "Vous recevez notre réponse",
-		"happens.answer.more": "Une page vous montre à tout moment où en est la demande. À la fin, vous pouvez y télécharger une attestation signée. Tout cela prend fin au plus tard le %s.",
+		"happens.answer.more": "Une page vous montre à tout moment où en est la demande. À la fin, vous pouvez y télécharger une attestation signée. Vous recevez la réponse au plus tard le %s. S’il nous faut plus de temps, nous vous le disons avant ce jour, avec la raison.",
 
 		"keep.title":  "Ce que nous conservons",
 		"keep.erased": "Votre saisie est enregistrée sous forme chiffrée et détruite dès que la demande est close.",
-		"keep.proof":  "Pour prouver que nous avons fait notre devoir, nous conservons pendant trois ans\u00a0: les dates de la demande, ce qui a été fait chez quel prestataire, l’attestation et un code calculé à partir de votre saisie. Personne ne peut lire vos données dans ce code.",
+		"keep.proof":  "Pour prouver que nous avons fait notre devoir, nous conservons pendant trois ans\u00a0: les dates de la demande, ce qui a été fait chez quel prestataire, l’attestation et un code calculé à partir de votre saisie. Sans notre clé, personne ne peut déduire de ce code ce que vous avez saisi.",
 
 		"rights.title":     "Questions et droits",
 		"rights.write":     "Pour toute question, écrivez à %s\u00a0:",
@@ -124,11 +124,11 @@ func french() page.Texts {
 
 		"now.pending":       "Votre demande est confirmée et attend son tour.",
 		"now.running":       "Nous sommes en train de chercher et d’effacer.",
-		"now.in_review":     "Nous avons trouvé quelque chose. Quelqu’un le vérifie avant de l’effacer, pour que personne d’autre ne perde ses données.",
+		"now.in_review":     "Avant tout effacement, quelqu’un vérifie ce que nous effacerions, pour que personne d’autre ne perde ses données.",
 		"now.erased":        "Nous avons effacé tout ce que nous avons trouvé à votre sujet.",
 		"now.nothing_found": "Nous avons cherché et n’avons rien trouvé à votre sujet.",
 		"now.partial":       "Une partie est faite. Il reste quelque chose à faire.",
-		"now.settled":       "Votre demande est close. Nous avons tout fait, sauf pour ce qui doit rester\u00a0; la raison se trouve plus bas.",
+		"now.settled":       "Votre demande est close. Une partie ou la totalité de ce que nous avons trouvé reste. Vous trouverez plus bas ce qui a été effacé, ce qui reste, et pourquoi.",
 		"now.failed":        "Rien n’a pu être fait jusqu’ici.",
 		"now.cancelled":     "Votre demande a été retirée avant que quoi que ce soit ait été effacé.",
 		"now.denied":        "Nous ne donnons pas suite à votre demande.",

@@ -21,7 +21,8 @@ type Engine interface {
 	// Start begins a job over requests (fault.BadInput when one is not there) and gives its id.
 	Start(ctx context.Context, requests []string, mode config.Mode) (job string, err error)
 	// Decide writes down a person's word on the plan that waits in a job, and lets the job go on. fault.WrongPlan when
-	// another plan waits than the named one, or none, or it was decided the other way.
+	// another plan waits than the named one, or none, or it was decided the other way; fault.BadInput as erase.Decide gives
+	// it.
 	Decide(ctx context.Context, job string, word erase.Word) error
 	// Tell says that something new is in the ledger's outbox.
 	Tell()
@@ -38,7 +39,7 @@ type Desk struct {
 var (
 	ErrTooMany  = errors.New("too many submissions; try again in an hour")
 	ErrLink     = errors.New("the link is not valid, or its time is over")
-	ErrUsed     = errors.New("the link was used before")
+	ErrUsed     = errors.New("the link was used before") // also of a person's word that can be given once
 	ErrExtended = errors.New("the request was extended before, or its due date is over")
 )
 

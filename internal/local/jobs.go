@@ -203,7 +203,7 @@ func (h *House) untold(ctx context.Context, name string) (token string, err erro
 // decided tells whether this very word on a plan was given before.
 func (h *House) decided(ctx context.Context, id string, w erase.Word) bool {
 	job, err := h.Base.Ledger.Job(ctx, id)
-	return err == nil && slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == w.Plan && a.Approved == w.Approved })
+	return err == nil && slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return w.Same(a) })
 }
 
 // start runs a new job over requests.

@@ -447,6 +447,7 @@ func TestDueDatesAreToldToWebhooksWithoutIdentifiers(t *testing.T) {
 	w = served(t, settings{mode: config.Erase}, "  webhooks: [{name: crm, url: "+hook.URL+"/hook, secret: "+hookSecret+"}]\n")
 	s := w.serve()
 	id := s.submit(annJSON + `}`).ID
+	s.until("the first webhook", func() bool { mu.Lock(); defer mu.Unlock(); return len(told) == 1 })
 	s.stop()
 	w.pass(26 * 24 * time.Hour)
 	s = w.serve()
