@@ -35,6 +35,7 @@ type engine struct {
 	log   *slog.Logger
 	told  chan struct{} // the outbox has news
 	slots chan struct{}
+	late  bool // a sweep is due, and waits for the last one; of run alone
 
 	mu     sync.Mutex
 	ctx    context.Context   // of the background work; nil when no more may begin
@@ -334,8 +335,11 @@ func (e *engine) sweepOnTime(ctx context.Context, desk intake.Desk, now time.Tim
 		return nil
 	}
 	jobs, err := desk.Sweep(ctx, "")
-	if errors.Is(err, intake.ErrSweeping) {
+	late := errors.Is(err, intake.ErrSweeping)
+	if late && !e.late {
 		e.log.Warn("a sweep is due while the last one still works; it starts when that has ended")
+	}
+	if e.late = late; late {
 		return nil
 	}
 	if err == nil {

@@ -98,6 +98,8 @@ func Serve(ctx context.Context, dir string, cfg config.Config, o Options, log *s
 		}
 		ended <- err
 	}()
+	log.Info("serving", "url", at.URL.String(), "listen", at.Listen, "software", Version, "data", dir)
+	defer func() { log.Info("stopped") }()
 	ready(at)
 	// The first one to end ends the others: by the context, or by an error that leaves nothing to go on with.
 	left := 3
