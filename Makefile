@@ -1,12 +1,12 @@
 # Lethe. `make` lists what there is to run; all but e2e and bench works on a fresh clone with Go alone.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check e2e load bench build clean
+.PHONY: help run test check e2e screenshots load bench build clean
 
 GO ?= go
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build/lethe, the binary for this machine
 	$(GO) build -trimpath -o build/lethe ./cmd/lethe
@@ -28,6 +28,10 @@ check: ## what CI runs: format, vet, staticcheck, build and test
 e2e: build ## browser tests in Chromium: the whole way, with and without script, and accessibility
 	e2e/install.sh
 	cd e2e && npm test
+
+screenshots: build ## the pictures in docs/images, from a run of the demo
+	e2e/install.sh
+	cd e2e && npm run screenshots
 
 load: ## 10,000 requests over the API of a process that is killed in the middle, and what the ledger holds after it
 	LETHE_LOAD_REQUESTS=10000 $(GO) test -count=1 -v -timeout 15m ./internal/load
