@@ -113,7 +113,7 @@ export async function work(lethe, page, { status, by = 'reload', look = () => {}
   await arrive(page, /^\/console\/requests\//, () => listed.getByRole('link').first().click())
   const request = new URL(page.url()).pathname
   assert.ok(status.includes(request.split('/').at(-1)), 'the console lists the request that the person follows')
-  assert.equal((await page.content()).includes(mia.email), false, 'the console does not name the person')
+  for (const typed of [mia.email, mia.account]) assert.ok((await page.content()).includes(typed), 'whoever has to check the details sees them')
   await look('request, pending')
   for (const act of ['extend', 'deny', 'cancel', 'leave-out']) {
     await go(page, `${request}/${act}`)
@@ -133,6 +133,7 @@ export async function work(lethe, page, { status, by = 'reload', look = () => {}
   await arrive(page, `${request}/vouch`, () => page.locator(`a[href="${request}/vouch"]`).click())
   await look('request, vouch?')
   await arrive(page, request, () => page.locator('main form').getByRole('button').click())
+  assert.equal((await page.content()).includes(mia.email), false, 'once a word is said, the console names nobody')
   await look('request, vouched for')
 
   await sweep()
