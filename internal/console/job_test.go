@@ -84,3 +84,18 @@ func TestAJobOfManyNamesSomeOfThem(t *testing.T) {
 	a := w.get(t, "/console/jobs/"+w.job(t, config.Erase, ids...))
 	a.holds(t, "job", http.StatusOK, "The first 200 requests", "… and 5 more", "<strong>205</strong> running")
 }
+
+// The short form leaves out what only failures lead to.
+func TestTheShortFormIsTheUsualWay(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	job, _ := w.waiting(t, []string{w.file(t, 0)})
+	short, _, _ := strings.Cut(w.get(t, "/console/jobs/"+job).body, `id="machine"`)
+	var got []string
+	for _, m := range regexp.MustCompile(`<li data-state="([^"]+)"`).FindAllStringSubmatch(short, -1) {
+		got = append(got, m[1])
+	}
+	if want := "OpenJob Find ReviewFindings CloseReady RequestApproval Forget CloseJob"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}

@@ -125,23 +125,31 @@ func (m machine) boxes(lit []string) []box {
 	return out
 }
 
-// flow are the boxes of the top level that do the work when nothing fails.
+// flow are the boxes of the top level that do the work when nothing fails: those from which a good end can be reached.
 func (m machine) flow(lit []string) []box {
-	usual := map[string]bool{}
-	for n, s := range m.States {
-		if n == 0 {
-			usual[s.Name] = true // a definition begins with its first state
-		}
-		usual[s.Next], usual[s.Default] = true, true
-		for _, c := range s.Choices {
-			var next string
-			_ = json.Unmarshal(c["Next"], &next)
-			usual[next] = true
+	good := map[string]bool{}
+	for grown := true; grown; {
+		grown = false
+		for _, s := range m.States {
+			if !good[s.Name] && (s.Type == "Succeed" || s.End || slices.ContainsFunc(s.next(), func(next string) bool { return good[next] })) {
+				good[s.Name], grown = true, true
+			}
 		}
 	}
 	return slices.DeleteFunc(m.boxes(lit), func(b box) bool {
-		return !usual[b.Name] || b.Kind != "task" && b.Kind != "map" && b.Kind != "parallel"
+		return !good[b.Name] || b.Kind != "task" && b.Kind != "map" && b.Kind != "parallel"
 	})
+}
+
+// next are the states that a state may lead to without a failure.
+func (s state) next() []string {
+	all := []string{s.Next, s.Default}
+	for _, c := range s.Choices {
+		var next string
+		_ = json.Unmarshal(c["Next"], &next)
+		all = append(all, next)
+	}
+	return all
 }
 
 // word says what kind of a state it is.
