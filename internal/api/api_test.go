@@ -168,7 +168,8 @@ func TestOnlyApproversGoAroundTheApproval(t *testing.T) {
 func TestAPreviewLeavesAPlanAndNoRequest(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	a, w := s.must(202, ask("POST", "/requests", crm, person("ann@x.example", `"mode":"preview"`)))
+	s.refused(403, ask("POST", "/requests", crm, person("ann@x.example", `"mode":"preview"`))) // who could not read its plan
+	a, w := s.must(202, ask("POST", "/requests", officer, person("ann@x.example", `"mode":"preview"`)))
 	if a.ID != "" || a.Job == "" || a.Links["plan"] != "/jobs/"+a.Job+"/plan" || w.Header().Get("Location") != a.Links["plan"] {
 		t.Fatalf("answered %+v", a)
 	}

@@ -244,7 +244,7 @@ func TestTheAPIIsAsDescribedAndAllOfIt(t *testing.T) {
 	s.must(200, ask("DELETE", "/requests/"+carl, crm, ""))
 	s.refused(409, ask("POST", "/requests/"+carl+"/claims", officer, `{"verified":true}`))
 	s.must(200, ask("POST", "/requests/"+s.filed(crm, "dora@x.example")+"/denial", officer, `{"ground":"legal_duty"}`))
-	a, _ = s.must(202, ask("POST", "/requests", crm, person("eve@x.example", `"mode":"preview"`)))
+	a, _ = s.must(202, ask("POST", "/requests", officer, person("eve@x.example", `"mode":"preview"`)))
 	s.must(202, ask("GET", a.Links["plan"], officer, ""))
 	s.open(a.Job)
 	s.end(a.Job)

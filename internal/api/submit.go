@@ -51,6 +51,9 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request) error {
 		return web.ErrForbidden
 	}
 	if in.Mode == config.Preview {
+		if !p.May(config.RoleApprove) { // who could not read its plan
+			return web.ErrForbidden
+		}
 		return a.look(w, r, person)
 	}
 	receipt, err := a.o.Desk.Submit(r.Context(), intake.Submission{

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -57,14 +56,11 @@ type newsRow struct {
 func (c *Console) job(w http.ResponseWriter, r *http.Request, who string) error {
 	id := r.PathValue("id")
 	j, err := c.Desk.Job(r.Context(), id)
-	if errors.Is(err, ledger.ErrNotFound) {
-		// A preview's job goes when it ends; its plan stays for an hour.
-		if _, none := c.Desk.Plan(r.Context(), id, false); none == nil {
-			return see(w, r, "", "jobs", id, "plan")
-		}
-	}
 	if err != nil {
 		return err
+	}
+	if j.State == intake.Preview { // its job went when it ended; its plan stays for an hour
+		return see(w, r, "", "jobs", id, "plan")
 	}
 	path := shortLink("jobs", id).Path
 	p := jobPage{

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -77,7 +78,7 @@ func (d Desk) Plan(ctx context.Context, job string, reveal bool) (PlanView, erro
 	return v, err
 }
 
-// Job shows a job; ledger.ErrNotFound.
+// Job shows a job, or that a preview has a plan that can be read; ledger.ErrNotFound.
 func (d Desk) Job(ctx context.Context, id string) (JobView, error) {
 	j, err := d.Ledger.Job(ctx, id)
 	missing := errors.Is(err, ledger.ErrNotFound)
@@ -90,7 +91,9 @@ func (d Desk) Job(ctx context.Context, id string) (JobView, error) {
 		return JobView{}, err
 	}
 	if missing && len(v.Members) == 0 { // invited ones are there from the moment the job was asked for
-		return JobView{}, ledger.ErrNotFound
+		_, err := d.Ledger.PreviewOf(ctx, id)
+		v.State, v.Mode = Preview, config.Preview
+		return v, err
 	}
 	return v, nil
 }
@@ -202,8 +205,12 @@ type Filter struct {
 	After  string        // cursor of the page before
 }
 
-// List gives one page of requests, the most urgent first, and the cursor of the next one, empty at the end.
+// List gives one page of requests, the most urgent first, and the cursor of the next one, empty at the end. The error is
+// *Invalid for a cursor that is none.
 func (d Desk) List(ctx context.Context, f Filter) (page []View, next string, err error) {
+	if f.After != "" && !cursor.MatchString(f.After) {
+		return nil, "", &Invalid{[]Field{{"after", "bad_value", "is no cursor of a list"}}}
+	}
 	var all []View
 	open := !f.Ended && (f.Status == "" || !f.Status.Final() && f.Status != ledger.Partial)
 	err = d.each(ctx, open, func(r ledger.Request) {
@@ -228,6 +235,9 @@ func (d Desk) List(ctx context.Context, f Filter) (page []View, next string, err
 	}
 	return page, next, nil
 }
+
+// cursor is the form of a place.
+var cursor = regexp.MustCompile(`^[01][0-9]{14}\.[0-9]{3}[^.]+$`)
 
 // place is where a request stands in a list: the open ones first, of those the one that is due first.
 func place(v View) string {
