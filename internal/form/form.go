@@ -31,7 +31,7 @@ var templates embed.FS
 // Desk is what happens behind the pages. intake.Desk documents the calls and their errors.
 type Desk interface {
 	Apply(ctx context.Context, a intake.Application) error
-	CheckVerify(ctx context.Context, token string) (statusToken string, err error)
+	CheckVerify(ctx context.Context, token string) (intake.Check, error)
 	Confirm(ctx context.Context, token string) (statusToken string, err error)
 	ByLink(ctx context.Context, statusToken string) (intake.View, error)
 	Certificate(ctx context.Context, id string) (string, error)

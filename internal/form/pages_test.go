@@ -110,8 +110,10 @@ type shown struct {
 	err  error
 }
 
-func (s shown) Apply(context.Context, intake.Application) error             { return s.err }
-func (s shown) CheckVerify(context.Context, string) (string, error)         { return "T.x", s.err }
+func (s shown) Apply(context.Context, intake.Application) error { return s.err }
+func (s shown) CheckVerify(context.Context, string) (intake.Check, error) {
+	return intake.Check{Status: "T.x"}, s.err
+}
 func (s shown) Confirm(context.Context, string) (string, error)             { return "T.x", s.err }
 func (s shown) ByLink(context.Context, string) (intake.View, error)         { return s.view, s.err }
 func (s shown) Certificate(context.Context, string) (string, error)         { return "", s.err }

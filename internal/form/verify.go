@@ -3,6 +3,7 @@ package form
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/page"
@@ -11,6 +12,7 @@ import (
 type verification struct {
 	common
 	Token string
+	Also  string // what was typed beside the address; somebody else may have typed it
 }
 
 // verify asks for a click: programs that look at the links of a mail must confirm nothing.
@@ -20,11 +22,16 @@ func (f *Form) verify(w http.ResponseWriter, r *http.Request) {
 		f.refuse(w, r, "", intake.ErrLink)
 		return
 	}
-	if status, err := f.o.Desk.CheckVerify(r.Context(), tokens[0]); err != nil {
-		f.refuse(w, r, status, err)
+	check, err := f.o.Desk.CheckVerify(r.Context(), tokens[0])
+	if err != nil {
+		f.refuse(w, r, check.Status, err)
 		return
 	}
-	f.write(w, r, http.StatusOK, "verify.html", f.speak(r)("verify.title"), verification{f.common(r, f.o.Config.Regulation, false), tokens[0]})
+	page := verification{common: f.common(r, f.o.Config.Regulation, false), Token: tokens[0]}
+	if len(check.Claimed) > 0 {
+		page.Also = f.speak(r)("typed." + strings.TrimPrefix(claimsKey(check.Claimed), "claims."))
+	}
+	f.write(w, r, http.StatusOK, "verify.html", f.speak(r)("verify.title"), page)
 }
 
 func (f *Form) confirm(w http.ResponseWriter, r *http.Request) {

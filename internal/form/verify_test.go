@@ -3,6 +3,7 @@ package form_test
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -86,5 +87,29 @@ func TestSomebodyWithAnOpenRequestComesToThatOne(t *testing.T) {
 	_, first := d.confirmed("email", "ann@example.com")
 	if _, second := d.confirmed("email", "ann@example.com"); second != first {
 		t.Errorf("got %q, want %q", second, first)
+	}
+}
+
+// Somebody else may have typed the address, with an account of theirs, or of a third person.
+func TestThePageSaysWhatElseIsConfirmed(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	for _, c := range []struct {
+		typed []string
+		want  string
+	}{
+		{nil, ""},
+		{[]string{"phone", "+49 30 901820"}, "A phone number was entered, too."},
+		{[]string{"account", "AT-1"}, "An account ID was entered, too."},
+		{[]string{"phone", "+49 30 901820", "account", "AT-1"}, "A phone number and an account ID were entered, too."},
+	} {
+		_, token := d.applied(append([]string{"email", "ann" + strconv.Itoa(len(c.want)) + "@example.com"}, c.typed...)...)
+		a := d.get("/verify?token=" + token)
+		wantNone(t, a, "AT-1", "901820")
+		if c.want == "" {
+			wantNone(t, a, "entered, too")
+		} else {
+			wantText(t, a, c.want, "Do not confirm if")
+		}
 	}
 }

@@ -155,14 +155,23 @@ func (d Desk) joined(id string, until time.Time) ledger.Once {
 	return ledger.Once{Key: "joined/" + id, Until: until}
 }
 
-// CheckVerify tells whether the token of a link from a mail can confirm a request: nil, ErrLink, or ErrUsed together with
-// the token of the status page. It changes nothing.
-func (d Desk) CheckVerify(ctx context.Context, token string) (statusToken string, err error) {
+// Check is what a link to confirm leads to.
+type Check struct {
+	Claimed []string // types of the identifiers that were typed beside the address
+	Status  string   // with ErrUsed: the token of the status page
+}
+
+// CheckVerify tells what the token of a link from a mail can confirm: ErrLink when nothing, ErrUsed when it did so before.
+// It changes nothing.
+func (d Desk) CheckVerify(ctx context.Context, token string) (Check, error) {
 	r, err := d.applied(ctx, token)
-	if errors.Is(err, ErrUsed) {
-		return d.Links.StatusToken(r.ID), err
+	switch {
+	case errors.Is(err, ErrUsed):
+		return Check{Status: d.Links.StatusToken(r.ID)}, err
+	case err != nil:
+		return Check{}, err
 	}
-	return "", err
+	return Check{Claimed: r.Claimed}, nil
 }
 
 // Confirm confirms a request by the token of the link in the mail, once, and gives the token of its status page: ErrLink,

@@ -28,8 +28,8 @@ func TestAnApplicationBecomesARequestWhenItIsConfirmed(t *testing.T) {
 	token := d.Links.VerifyToken(id)
 	d.pass(47 * time.Hour)
 	for range 3 { // a mail scanner looks
-		if _, err := d.CheckVerify(t.Context(), token); err != nil {
-			t.Fatal(err)
+		if c, err := d.CheckVerify(t.Context(), token); err != nil || len(c.Claimed) != 2 {
+			t.Fatalf("got %+v, %v: want what was typed beside the address", c, err)
 		}
 	}
 	status := got(d.Confirm(t.Context(), token))(t)
@@ -62,7 +62,7 @@ func TestALinkWorksOnce(t *testing.T) {
 	if again, err := d.Confirm(t.Context(), token); !errors.Is(err, intake.ErrUsed) || again != status {
 		t.Errorf("the second time: %v; want ErrUsed and the status page", err)
 	}
-	if again, err := d.CheckVerify(t.Context(), token); !errors.Is(err, intake.ErrUsed) || again != status {
+	if again, err := d.CheckVerify(t.Context(), token); !errors.Is(err, intake.ErrUsed) || again.Status != status {
 		t.Errorf("looking at it: %v; want ErrUsed and the status page", err)
 	}
 	for name, forged := range map[string]string{"status": status, "unknown": d.Links.VerifyToken("R9999"), "empty": "", "garbage": "R0001.x"} {
@@ -222,7 +222,7 @@ func TestAskingAgainJoinsTheOpenRequest(t *testing.T) {
 	if v := got(d.ByLink(t.Context(), status))(t); v.ID != first {
 		t.Errorf("the status page shows %s, want the open request %s", v.ID, first)
 	}
-	if again, err := d.CheckVerify(t.Context(), token); !errors.Is(err, intake.ErrUsed) || again != status {
+	if again, err := d.CheckVerify(t.Context(), token); !errors.Is(err, intake.ErrUsed) || again.Status != status {
 		t.Errorf("the link afterwards: %v", err)
 	}
 	if _, err := d.Ledger.Request(t.Context(), id); !errors.Is(err, ledger.ErrNotFound) {
