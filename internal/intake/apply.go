@@ -185,7 +185,9 @@ func (d Desk) Confirm(ctx context.Context, token string) (statusToken string, er
 	if err != nil {
 		return "", err
 	}
-	open, err := d.Ledger.OpenFor(ctx, r.Keys, func(o ledger.Request) bool { return o.Channel == r.Channel })
+	// Its own request is no other: a second click may have come at the same time.
+	other := func(o ledger.Request) bool { return o.Channel == r.Channel && o.ID != r.ID }
+	open, err := d.Ledger.OpenFor(ctx, r.Keys, other)
 	if err == nil {
 		if err := d.join(ctx, r, open.ID); !errors.Is(err, ledger.ErrFinal) {
 			d.Engine.Tell()

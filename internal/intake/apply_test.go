@@ -97,6 +97,9 @@ func TestOfManyAtTheSameTimeOneConfirms(t *testing.T) {
 	if count[true] != 1 {
 		t.Errorf("%d of 8 confirmed", count[true])
 	}
+	if page, _, err := d.List(t.Context(), intake.Filter{}); err != nil || len(page) != 1 || page[0].Status != ledger.Pending {
+		t.Errorf("then there is %+v (%v)", page, err)
+	}
 }
 
 func TestWhatIsNotConfirmedIsDestroyed(t *testing.T) {
