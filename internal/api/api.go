@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	_ "embed"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -49,6 +50,7 @@ type Options struct {
 	Keys        []byte      // the keys that certificates are verified with, a JSON Web Key Set
 	PhoneRegion string      // of the configuration
 	Mode        config.Mode // of the configuration: only approve tokens may ask for Erase where this is another
+	Log         *slog.Logger
 }
 
 // API answers the API's routes.

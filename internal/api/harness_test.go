@@ -113,6 +113,7 @@ func serve(t *testing.T) *service {
 // handler is an API behind the guard.
 func handler(log io.Writer, o api.Options) http.Handler {
 	mux := http.NewServeMux()
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
 	api.New(o).Register(mux)
 	return web.Guard(mux, web.GuardOptions{
 		Hosts: []string{"lethe.example"}, HTTPS: true, Now: time.Now,

@@ -117,6 +117,7 @@ func (a *API) claims(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.o.Log.Info("the details of a request were shown, because a word on them is waited for", "request", v.ID, "to", web.Who(r.Context()).Name)
 	web.WriteJSON(w, http.StatusOK, map[string][]intake.Identifier{"identifiers": all})
 	return nil
 }

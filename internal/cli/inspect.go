@@ -294,7 +294,7 @@ func showJob(ctx context.Context, io IO, c common, h *local.House, job ledger.Jo
 		if !a.Approved {
 			word = "Rejected"
 		}
-		fmt.Fprintf(io.Out, "%s  by %s at %s, plan %s\n", word, clean(a.By), a.At.Format(time.RFC3339), a.Plan)
+		fmt.Fprintf(io.Out, "%s  by %s at %s, plan %s%s\n", word, clean(a.By), a.At.Format(time.RFC3339), a.Plan, exceptions(a))
 	}
 	fmt.Fprintln(io.Out)
 	t := newTable(io, "Request", "Status")
@@ -425,6 +425,18 @@ func checkCertificate(jws string, trusted []byte) (c erase.Certificate, kid stri
 	return c, kid, nil
 }
 
+// exceptions says what an approval or rejection adds to its word.
+func exceptions(a ledger.Approval) string {
+	text := ""
+	if n := len(a.Kept); n > 0 {
+		text = fmt.Sprintf(", %s kept", count(n, "object"))
+	}
+	if a.Ground != "" {
+		text += " (" + a.Ground + ")"
+	}
+	return text
+}
+
 // showCertificate prints what a checked certificate says.
 func showCertificate(io IO, c erase.Certificate, kid string) {
 	r := c.Request
@@ -436,7 +448,7 @@ func showCertificate(io IO, c erase.Certificate, kid string) {
 		if !a.Approved {
 			word = "Rejected"
 		}
-		fmt.Fprintf(io.Out, "%s    by %s at %s, plan %.12s…\n", word, clean(a.By), a.At.Format(time.RFC3339), a.Plan)
+		fmt.Fprintf(io.Out, "%s    by %s at %s, plan %.12s…%s\n", word, clean(a.By), a.At.Format(time.RFC3339), a.Plan, exceptions(a))
 	}
 	var rows []outcome
 	for _, t := range c.Scope {

@@ -131,6 +131,8 @@ func newLaneRow(l ledger.Lane) laneRow {
 func news(e erase.Event) string {
 	text := ""
 	switch {
+	case e.Doing == "waiting": // Total is the limit
+		return fmt.Sprintf("for the limit of %s calls a minute", number(e.Total))
 	case e.Total > 0:
 		text = fmt.Sprintf("%s of %s", number(e.Done), number(e.Total))
 	case e.Done > 0:

@@ -67,7 +67,7 @@ func New(o Options) (*Door, error) {
 	operator.Register(mux)
 	processor.Register(mux)
 	api.New(api.Options{
-		Desk: o.Desk, Tokens: keys, Keys: o.Keys, PhoneRegion: o.Desk.Config.PhoneRegion, Mode: o.Desk.Config.Mode,
+		Desk: o.Desk, Tokens: keys, Keys: o.Keys, PhoneRegion: o.Desk.Config.PhoneRegion, Mode: o.Desk.Config.Mode, Log: o.Log,
 	}).Register(mux)
 	mux.Handle("GET /healthz", web.Health(func(ctx context.Context) error {
 		_, err := o.Desk.Ledger.LastSweep(ctx)

@@ -120,7 +120,7 @@ type JobView struct {
 	ID        string                `json:"id"`
 	State     JobState              `json:"state"`
 	Mode      config.Mode           `json:"mode"`
-	Opened    time.Time             `json:"opened"`
+	Opened    time.Time             `json:"opened,omitzero"`
 	Closed    time.Time             `json:"closed,omitzero"`
 	Pass      int                   `json:"pass"`           // searches so far
 	Plan      string                `json:"plan,omitempty"` // hash of the plan that waits

@@ -184,6 +184,9 @@ func (e *engine) Decide(ctx context.Context, job string, word erase.Word) error 
 	}
 	// It may be running still: the plan is there a moment before the execution waits, and takes the answer.
 	token, err := erase.Decide(ctx, e.house.Base, job, word)
+	if fault.Is(err, fault.WrongPlan) && e.house.decided(ctx, job, word) {
+		return nil // it was said before, and the job has gone on since
+	}
 	if err != nil {
 		return err
 	}

@@ -335,3 +335,31 @@ func TestHousekeepingThatFailsForHalfAnHourEndsTheService(t *testing.T) {
 		}
 	})
 }
+
+// A double click, or a client that did not get the answer.
+func TestTheSameWordTwiceIsOneWord(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	p := newProcess(t, t.TempDir(), "", &at)
+	v := p.submit(1, intake.Submission{Urgent: true, Mode: config.Approve})
+	p.worker.Wait()
+	job := p.show(v.ID).Job
+	plan, err := p.desk.Plan(t.Context(), job, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	word := erase.Word{Plan: plan.Plan.Hash, By: "dpo", Approved: true}
+	for range 5 { // while the job goes on, and after it
+		if err := p.desk.Decide(t.Context(), job, word); err != nil {
+			t.Errorf("the same word: %v", err)
+		}
+	}
+	p.worker.Wait()
+	if err := p.desk.Decide(t.Context(), job, word); err != nil {
+		t.Errorf("after the end: %v", err)
+	}
+	word.Approved = false
+	if err := p.desk.Decide(t.Context(), job, word); err == nil {
+		t.Error("the other word is taken as well")
+	}
+}

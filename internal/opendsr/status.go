@@ -63,7 +63,7 @@ type details struct {
 	Certificate string        `json:"certificate,omitempty"` // URL; it needs the sender's token
 
 	Event string `json:"event,omitempty"` // of a callback: its id, the same in every attempt
-	Kind  string `json:"kind,omitempty"`  // of a callback: status, extended, due_soon, …
+	Kind  string `json:"kind,omitempty"`  // of a callback: status
 }
 
 type extended struct {

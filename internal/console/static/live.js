@@ -27,6 +27,7 @@
 
   // The same words as the page's own.
   const far = (e) => {
+    if (e.doing === "waiting") return "for the limit of " + number(e.total) + " calls a minute";
     const parts = [];
     if (e.total > 0) parts.push(number(e.done) + " of " + number(e.total));
     else if (e.done > 0) parts.push(number(e.done));
