@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -143,5 +144,23 @@ func TestOnlyWhatIsInThePlanCanBeKept(t *testing.T) {
 	}
 	if j, err := m.Ledger.Job(t.Context(), "job"); err != nil || len(j.Approvals) != 1 {
 		t.Errorf("%d words were written down (%v)", len(j.Approvals), err)
+	}
+}
+
+// A device is kept because it is somebody else's. What is known only through it is somebody else's, too.
+func TestWhatAKeptDeviceTaughtIsKeptWithIt(t *testing.T) {
+	t.Parallel()
+	at := annsDevices()
+	at.notifications = map[string]appcenter.Notification{"n2": sentTo("d2")}
+	m := newMachine(t, at, "learn_user_id: true", "")
+	out := m.run("job", config.Approve, m.file(m.person("email", annMail), "cli", nil))
+	keep := m.digestsOf("job", "d2")
+	j, err := m.Ledger.Job(t.Context(), "job")
+	m.must(err)
+	_, err = Decide(t.Context(), m.Base, "job", Word{Plan: out.Plan, By: "officer", Approved: true, Ground: OtherPerson, Keep: keep})
+	m.must(err)
+	m.review(ReviewFindingsIn{Job: "job", Pass: j.Pass})
+	if got := m.at.held(); len(keep) != 1 || slices.Contains(got, "ordered "+annUser) || !slices.Contains(got, "n2") {
+		t.Errorf("d2 was kept as another person's; the providers have %q", got)
 	}
 }

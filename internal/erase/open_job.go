@@ -85,7 +85,7 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		if err != nil {
 			return OpenJobOut{}, err
 		}
-		held, err := b.Ledger.Claim(ctx, in.Job, invited, b.Now())
+		held, err := b.Ledger.Claim(ctx, in.Job, invited, b.Now(), in.Input.Requests...)
 		if err != nil {
 			return OpenJobOut{}, err
 		}

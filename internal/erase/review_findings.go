@@ -179,6 +179,7 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 					f.Rejected, f.Ground = true, a.Ground
 				}
 			}
+			keepWithDevices(held, a)
 			held, out.Plan = nil, ""
 			break
 		}
@@ -225,4 +226,29 @@ func (b Base) decide(ctx context.Context, job ledger.Job, pass int, all, open []
 		}
 	}
 	return out, b.save(ctx, job.ID, changed)
+}
+
+// keepWithDevices keeps of an approved plan what is only known through devices that were kept of it, of the same people:
+// no word says which device of several taught it.
+func keepWithDevices(held []*ledger.Finding, a ledger.Approval) {
+	kept := map[string]bool{}
+	for _, f := range held {
+		if a.Approved && f.Area == Devices && f.Rejected {
+			for id := range f.Requests {
+				kept[id] = true
+			}
+		}
+	}
+	for _, f := range held {
+		if f.Area == Devices || f.Rejected {
+			continue
+		}
+		through := len(kept) > 0
+		for id, rules := range f.Requests {
+			through = through && kept[id] && !slices.ContainsFunc(rules, byNamed)
+		}
+		if through {
+			f.Approved, f.Rejected, f.Ground = "", true, a.Ground
+		}
+	}
 }

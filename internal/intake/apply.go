@@ -225,7 +225,7 @@ func (d Desk) join(ctx context.Context, r ledger.Request, open string) error {
 	if _, err := d.Ledger.FileOnce(ctx, ledger.Request{ID: open}, d.joined(r.ID, r.Until)); err != nil {
 		return err
 	}
-	return d.Ledger.Destroy(ctx, r)
+	return d.Ledger.Discard(ctx, r.ID)
 }
 
 // ByLink shows the request of a status link; ErrLink.

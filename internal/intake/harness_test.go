@@ -58,6 +58,7 @@ type door struct {
 	intake.Desk
 	t      *testing.T
 	engine *starts
+	store  ledger.Store
 	mu     sync.Mutex
 	now    time.Time
 	path   string
@@ -85,6 +86,7 @@ func open(t *testing.T) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.store = store
 	l := ledger.New(store)
 	ids := 0
 	d.engine = &starts{l: l}

@@ -135,7 +135,9 @@ func (d Desk) request(ctx context.Context, s Submission) (ledger.Request, error)
 func (d Desk) again(ctx context.Context, open ledger.Request, s Submission) (ledger.Request, error) {
 	join := func(r *ledger.Request) error {
 		r.Urgent = r.Urgent || s.Urgent
-		r.Mode = string(d.stricter(config.Mode(r.Mode), s.Mode))
+		if r.Job == "" { // a job that works on it goes on in its own mode, and the receipt must not say another
+			r.Mode = string(d.stricter(config.Mode(r.Mode), s.Mode))
+		}
 		return nil
 	}
 	after := open

@@ -35,7 +35,7 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 				return err
 			}
 		}
-		s.Began, s.Jobs = now, nil
+		s.Began, s.Mode, s.Jobs = now, string(mode), nil
 		return nil
 	})
 	if err != nil {

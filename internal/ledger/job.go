@@ -135,13 +135,13 @@ func (l *Ledger) Members(ctx context.Context, job string, do func(request string
 // Claim gives requests to a job that they are invited to: each that has not ended and that no other job holds becomes
 // running. A job that was opened as a preview only holds them: it tries nothing, so that their status stays and nobody is
 // told. The places of the others are removed. It answers the ids that the job holds now.
-func (l *Ledger) Claim(ctx context.Context, job string, requests []string, at time.Time) ([]string, error) {
+func (l *Ledger) Claim(ctx context.Context, job string, requests []string, at time.Time, named ...string) ([]string, error) {
 	opened, err := l.Job(ctx, job)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
 	claim := func(r *Request) bool {
-		if r.Job != "" || r.Final() || r.Status == Unverified {
+		if r.Job != "" || r.Final() || r.Status == Unverified || !slices.Contains(named, r.ID) && r.Mode == "approve" && opened.Mode == "erase" {
 			return false
 		}
 		if r.Job = job; opened.Mode != "preview" {
@@ -427,7 +427,10 @@ func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
 			return err
 		}
 	}
-	if job.Mode == "preview" {
+	if job.Mode == "preview" { // its record last: without it nobody would go on
+		if err := l.clear(ctx, "job/"+id, "member/"); err != nil {
+			return err
+		}
 		return l.clear(ctx, "job/"+id, "")
 	}
 	if err := l.expireMembers(ctx, id, at.Add(Retention)); err != nil {

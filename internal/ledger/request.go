@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
 // Status of a request.
@@ -169,6 +171,9 @@ func (l *Ledger) OpenFor(ctx context.Context, keys []string, suits func(Request)
 	}
 	err := each(ctx, l, "identifier/"+keys[0], "", func(id string, _ int64, _ struct{}) error {
 		r, err := l.Request(ctx, id)
+		if errors.Is(err, ErrNotFound) { // an entry that outlived its request hides no other
+			return nil
+		}
 		if err != nil || found != nil || r.Final() || r.Status == Unverified || suits != nil && !suits(r) {
 			return err
 		}
@@ -227,6 +232,24 @@ func (l *Ledger) Destroy(ctx context.Context, requests ...Request) error {
 		all[n] = []Change{{Key: requestKey(r.ID)}, {Key: r.listKey()}}
 	}
 	return l.groups(ctx, all, func(n int) ([]Change, error) { return all[n], nil })
+}
+
+// Discard removes a request that was never confirmed; one that was confirmed meanwhile stays.
+func (l *Ledger) Discard(ctx context.Context, id string) error {
+	for range tries {
+		r, version, err := read[Request](ctx, l, requestKey(id))
+		if errors.Is(err, ErrNotFound) || err == nil && r.Status != Unverified {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		err = l.store.Write(ctx, Change{Key: requestKey(id), If: version})
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on one request; try again", tries)
 }
 
 // Word says what became of a request in one target and area.

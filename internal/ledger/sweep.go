@@ -9,7 +9,8 @@ import (
 // Sweep is the last sweep that began.
 type Sweep struct {
 	Began time.Time `json:"began"`
-	Jobs  []string  `json:"jobs"` // that it started; nil while it is starting them
+	Mode  string    `json:"mode,omitempty"` // that it was asked for
+	Jobs  []string  `json:"jobs"`           // that it started; nil while it is starting them
 }
 
 func sweepKey() Key { return Key{"sweep", "last"} }

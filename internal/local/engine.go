@@ -128,7 +128,7 @@ func (e *engine) background(job string, on func(ctx context.Context) (asl.Result
 		e.board.End(job)
 		e.Tell()
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, asl.ErrNoExecution): // it ended a moment ago
 		case err != nil:
 			e.log.Error("a job stopped on the way; it is taken up within the hour, or at the next start", "job", job, "error", err.Error())
 		case result.Status == asl.Waiting:
@@ -268,6 +268,9 @@ func (e *engine) takeUp(ctx context.Context) error {
 			continue
 		}
 		stands, late, err := e.house.runner.Look(ctx, name)
+		if errors.Is(err, asl.ErrNoExecution) { // it ended a moment ago
+			continue
+		}
 		if err != nil {
 			e.log.Error("a job cannot be taken up", "job", name, "error", err.Error())
 			continue
@@ -304,8 +307,9 @@ func (e *engine) minute(ctx context.Context, desk intake.Desk, now time.Time) er
 	err := l.Each(ctx, ids, func(r ledger.Request) error {
 		// One that just came in is being started by whoever took it in.
 		if r.Urgent && r.Job == "" && r.Status == ledger.Pending && now.Sub(r.Received) > housekeeping && !e.inHand("", r.ID) {
-			m := erase.ModeFor(r, "", desk.Config.Mode)
-			urgent[m] = append(urgent[m], r.ID)
+			if m := erase.ModeFor(r, "", desk.Config.Mode); m != config.Preview { // which would leave it pending
+				urgent[m] = append(urgent[m], r.ID)
+			}
 		}
 		return nil
 	})
@@ -333,11 +337,15 @@ func (e *engine) sweepOnTime(ctx context.Context, desk intake.Desk, now time.Tim
 		})
 		return err
 	}
-	died := last.Jobs == nil && now.Sub(last.Began) >= time.Minute // before it had started its jobs
+	died := last.Jobs == nil && last.Mode != string(config.Preview) && now.Sub(last.Began) >= time.Minute // before it had started its jobs
 	if next := desk.Config.Serve.Schedule.Next(last.Began); !died && (next.IsZero() || next.After(now)) {
 		return nil
 	}
-	jobs, err := desk.Sweep(ctx, "")
+	mode := config.Mode("")
+	if died {
+		mode = config.Mode(last.Mode)
+	}
+	jobs, err := desk.Sweep(ctx, mode)
 	late := errors.Is(err, intake.ErrSweeping)
 	if late && !e.late {
 		e.log.Warn("a sweep is due while the last one still works; it starts when that has ended")

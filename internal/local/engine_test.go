@@ -363,3 +363,101 @@ func TestTheSameWordTwiceIsOneWord(t *testing.T) {
 		t.Error("the other word is taken as well")
 	}
 }
+
+// Somebody asks for a look at everything, and it cannot start. Nobody asked to erase.
+func TestASweepThatWasRefusedErasesNobody(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	p := newProcess(t, t.TempDir(), "serve: {schedule: {cron: '0 3 1 * *'}}\n", &at)
+	v := p.submit(1, intake.Submission{})
+	p.busy()
+	for range maxPreviews {
+		if _, err := p.desk.Look(t.Context(), person(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.desk.Sweep(t.Context(), config.Preview); err == nil {
+		t.Fatal("it is not refused")
+	}
+	p.minutes(3)
+	p.free()
+	if v := p.show(v.ID); v.Status != ledger.Pending {
+		t.Errorf("after a preview that was refused the request is %s", v.Status)
+	}
+}
+
+func TestASweepThatDiedIsDoneAgainInItsMode(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	p := newProcess(t, t.TempDir(), "serve: {schedule: {cron: '0 3 1 * *'}}\n", &at)
+	v := p.submit(1, intake.Submission{})
+	_, err := p.desk.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { s.Began, s.Mode = at, "approve"; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.minutes(2)
+	p.worker.Wait()
+	if j, err := p.desk.Job(t.Context(), p.show(v.ID).Job); err != nil || j.Mode != config.Approve {
+		t.Errorf("it was done again in mode %s (%v)", j.Mode, err)
+	}
+}
+
+// A job in mode erase waits for a slot, and the sender asks again, with an approval.
+func TestAnApprovalThatWasAskedForMeanwhileIsGot(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	p := newProcess(t, t.TempDir(), "", &at)
+	p.busy()
+	v := p.submit(1, intake.Submission{Urgent: true})
+	again := p.submit(1, intake.Submission{Mode: config.Approve})
+	if again.ID != v.ID || again.Mode != config.Approve {
+		t.Fatalf("the receipt says %s of %s", again.Mode, again.ID)
+	}
+	p.free()
+	p.minutes(2)
+	p.worker.Wait()
+	if j, err := p.desk.Job(t.Context(), p.show(v.ID).Job); err != nil || j.Mode != config.Approve {
+		t.Errorf("it ran in mode %s (%v)", j.Mode, err)
+	}
+}
+
+// Where the configuration only looks, an urgent request is looked at once: each look costs an export.
+func TestAnUrgentRequestIsLookedAtOnce(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	p := newProcess(t, t.TempDir(), "", &at)
+	p.desk.Config.Mode, p.house.Base.Config.Mode = config.Preview, config.Preview
+	if err := p.house.Configure(p.house.Base.Config); err != nil {
+		t.Fatal(err)
+	}
+	p.submit(1, intake.Submission{Urgent: true})
+	p.worker.Wait()
+	var log strings.Builder
+	p.log = slog.New(slog.NewTextHandler(&log, nil))
+	p.minutes(10)
+	p.worker.Wait()
+	if strings.Contains(log.String(), "a job begins") {
+		t.Errorf("it was looked at again: %s", &log)
+	}
+}
+
+// An entry of a list may outlive its request. It stops nobody else's erasure.
+func TestAnEntryWithoutARequestIsPassedOver(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	p := newProcess(t, t.TempDir(), "", &at)
+	gone, there := p.submit(1, intake.Submission{}), p.submit(2, intake.Submission{})
+	r, err := p.desk.Ledger.Request(t.Context(), gone.ID)
+	if err == nil {
+		err = p.desk.Ledger.Destroy(t.Context(), r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.house.Erase(t.Context(), nil, config.Erase); err != nil {
+		t.Error(err)
+	}
+	if v := p.show(there.ID); v.Status == ledger.Pending {
+		t.Error("the other one was not worked on")
+	}
+}

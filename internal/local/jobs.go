@@ -82,11 +82,17 @@ func (h *House) Erase(ctx context.Context, people []subject.Subject, mode config
 		}
 	}
 	free := map[config.Mode][]string{}
-	for _, id := range run.Requests {
+	all := run.Requests
+	run.Requests = nil
+	for _, id := range all {
 		r, err := h.Base.Ledger.Request(ctx, id)
+		if errors.Is(err, ledger.ErrNotFound) { // an entry of a list that outlived its request
+			continue
+		}
 		if err != nil {
 			return run, err
 		}
+		run.Requests = append(run.Requests, id)
 		switch {
 		case r.Job == "" && !r.Final() && !slices.Contains(run.Jobs, r.LastJob):
 			if m := erase.ModeFor(r, mode, h.Base.Config.Mode); !sweep || erase.Ready(r, h.Base.Now()) {

@@ -42,8 +42,9 @@ func (s *circuits) enter(ctx context.Context, receiver string, now func() time.T
 		}
 		switch {
 		case now().Before(c.rest):
+			rest := c.rest
 			s.mu.Unlock()
-			return c.rest, false
+			return rest, false
 		case c.calls < max(1, maxFailures-c.failures):
 			c.calls++
 			s.mu.Unlock()
