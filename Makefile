@@ -1,7 +1,7 @@
 # Lethe. `make` lists what there is to run; all but e2e and bench works on a fresh clone with Go alone.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check e2e screenshots load bench build clean
+.PHONY: help run test check e2e screenshots load bench build dynalite clean
 
 GO ?= go
 
@@ -38,6 +38,9 @@ load: ## 10,000 requests over the API of a process that is killed in the middle,
 
 bench: ## speed and memory, side by side with ripgrep (which must be installed)
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/match ./internal/local
+
+dynalite: ## install the DynamoDB of the tests (Node.js 20 or later); without it its tests are skipped
+	npm ci --prefix internal/ledger/dynamostore/testdata/dynalite --ignore-scripts --no-audit --no-fund
 
 clean: ## remove what was built and the demo's data
 	rm -rf build lethe-demo

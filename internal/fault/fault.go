@@ -18,7 +18,7 @@ const (
 	Unavailable Name = "ProviderUnavailable" // no connection, no answer in time, or a 5xx
 	Maintenance Name = "MaintenanceError"    // Batch, 503, code 2
 	ServerError Name = "ServerError"         // Batch, 500, code 1
-	LedgerBusy  Name = "LedgerBusy"          // another writer was faster, several times in a row
+	LedgerBusy  Name = "LedgerBusy"          // another writer was faster, or the database busy, several times in a row
 )
 
 // Faults that stay until a person does something.
@@ -84,7 +84,7 @@ func (n Name) Meaning() string {
 	case Maintenance, ServerError:
 		return "Batch has trouble of its own; run again later"
 	case LedgerBusy:
-		return "other writers were faster on the ledger; run again"
+		return "other writers were faster on the ledger, or its database was busy; run again"
 	case Unauthorized:
 		return "the token is wrong, expired or lacks a right; put a full-access token into the configuration"
 	case AuthenticationWrong:

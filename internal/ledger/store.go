@@ -26,6 +26,14 @@ type Change struct {
 	Expires time.Time // from then on (in seconds) no call sees the item; zero for never, whatever it was before
 }
 
+// Expiry gives the second of Unix time from which the item is gone, never before Expires itself, and 0 for never.
+func (c Change) Expiry() int64 {
+	if c.Expires.IsZero() {
+		return 0
+	}
+	return max(1, c.Expires.Add(time.Second-time.Nanosecond).Unix())
+}
+
 // Limits, the same for every driver; over them a call fails with an error of its own and nothing is written. They are
 // DynamoDB's, with room for attribute names and keys: 100 actions and 4 MB in a transaction, 400 KB in an item, 2048
 // and 1024 bytes in a partition and a sort key.
@@ -53,7 +61,7 @@ type Store interface {
 
 	// Query reads items of one partition whose Sort begins with prefix and is greater than after, ascending, at most
 	// limit (1 or more; the caller chooses it by what fits into memory). Fewer than limit items mean that there are no
-	// more. prefix and after may be empty; after need not be the Sort of an item.
+	// more. prefix and after are empty or what a Sort can be; after need not be the Sort of an item.
 	Query(ctx context.Context, partition, prefix, after string, limit int) ([]Item, error)
 
 	// Write does all changes or none of them; ErrConflict when a condition does not hold, or another Write has the same

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -67,14 +66,6 @@ func (r record) item(k ledger.Key) ledger.Item {
 	return ledger.Item{Key: k, Version: r.version, Data: bytes.Clone(r.data)}
 }
 
-// expiry gives the second from which an item is gone, never before t itself, and 0 for never.
-func expiry(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return max(1, t.Add(time.Second-time.Nanosecond).Unix())
-}
-
 // live reads the item; one that expired is none.
 func (t tables) live(key []byte, now int64) (record, error) {
 	v := t.items.Get(key)
@@ -101,7 +92,7 @@ func (t tables) apply(c ledger.Change, now int64) error {
 	if err := t.remove(key); err != nil || c.Data == nil {
 		return err
 	}
-	rec := record{version: old.version + 1, expires: expiry(c.Expires), data: c.Data}
+	rec := record{version: old.version + 1, expires: c.Expiry(), data: c.Data}
 	if rec.expires != 0 {
 		if err := t.expiries.Put(expiryKey(rec.expires, key), nil); err != nil {
 			return err

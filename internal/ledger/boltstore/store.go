@@ -38,10 +38,8 @@ func (s *Store) Close() error {
 
 // Get is ledger.Store's; all items are of one moment.
 func (s *Store) Get(ctx context.Context, keys ...ledger.Key) ([]ledger.Item, error) {
-	for _, key := range keys {
-		if err := checkKey(key); err != nil {
-			return nil, err
-		}
+	if err := ledger.CheckKeys(keys...); err != nil {
+		return nil, err
 	}
 	var found []ledger.Item
 	err := s.view(ctx, func(t tables, now int64) error {
@@ -64,11 +62,8 @@ func (s *Store) Get(ctx context.Context, keys ...ledger.Key) ([]ledger.Item, err
 
 // Query is ledger.Store's; all items are of one moment.
 func (s *Store) Query(ctx context.Context, partition, prefix, after string, limit int) ([]ledger.Item, error) {
-	if err := checkPart("partition", partition, ledger.MaxPartition); err != nil {
+	if err := ledger.CheckQuery(partition, prefix, after, limit); err != nil {
 		return nil, err
-	}
-	if limit < 1 {
-		return nil, fmt.Errorf("ledger: a query for %d items; ask for 1 or more", limit)
 	}
 	var found []ledger.Item
 	err := s.view(ctx, func(t tables, now int64) error {
@@ -98,7 +93,7 @@ func (s *Store) Query(ctx context.Context, partition, prefix, after string, limi
 
 // Write is ledger.Store's; it returns after the file was synced to disk. Each Write also drops some expired items.
 func (s *Store) Write(ctx context.Context, changes ...ledger.Change) error {
-	if err := checkChanges(changes); err != nil {
+	if err := ledger.CheckChanges(changes); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

@@ -164,6 +164,12 @@ func badKeys(b *box) {
 		}
 		_, err := b.s.Query(b.Context(), text, "", "", 1)
 		refusal(b.T, "query, "+what, err)
+		if text != "" {
+			_, err = b.s.Query(b.Context(), b.partition, text, "", 1)
+			refusal(b.T, "query of a prefix, "+what, err)
+			_, err = b.s.Query(b.Context(), b.partition, "", text, 1)
+			refusal(b.T, "query after, "+what, err)
+		}
 	}
 	b.holds()
 }

@@ -1,0 +1,261 @@
+// Package dynamostore keeps the ledger in one DynamoDB table.
+//
+// The table has the partition key pk and the sort key sk, both strings, no index, and its time to live on the attribute
+// expires. An item has besides them version (a number), data (binary; left out where empty) and expires (Unix seconds;
+// left out for never). DynamoDB orders strings by their UTF-8 bytes, as the ledger does, and deletes expired items within
+// days: until then they are there, and this package does not see them.
+//
+// What calls cost, in DynamoDB's units (a write unit is 1 KB, a read unit 4 KB, both begun ones count, keys and names
+// included): a Write of one change is a PutItem or DeleteItem and costs the larger of the old and the new item once;
+// several changes are one TransactWriteItems and cost the same twice. A refused write costs as much. Get costs every
+// item for itself, one that is missing a unit; Query costs the sum of what it passes, expired items included. All reads
+// are strongly consistent, which is twice the price of others: steps decide by what they read.
+package dynamostore
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+const (
+	batchKeys  = 100 // keys of one BatchGetItem
+	batchTries = 8   // BatchGetItem calls in a row that bring nothing
+)
+
+// Store is the DynamoDB driver of ledger.Store. New makes it; its methods may be called from any number of goroutines.
+//
+// Beyond the contract, a fault.LedgerBusy means that DynamoDB was throttled, failed or could not be reached, several
+// times in a row: the same step may succeed later.
+type Store struct {
+	client *dynamodb.Client
+	table  string
+	now    func() time.Time
+	pause  func(round int) time.Duration
+}
+
+var _ ledger.Store = (*Store)(nil)
+
+// New uses a table, by its name or ARN. How often a failed call is repeated, and after which time, is a matter of the
+// client's retryer.
+func New(client *dynamodb.Client, table string) *Store {
+	return &Store{client: client, table: table, now: time.Now, pause: pause}
+}
+
+// pause is the time before the next BatchGetItem after so many that brought nothing: 25 ms, doubled each time.
+func pause(round int) time.Duration { return 25 * time.Millisecond << round }
+
+// Get is ledger.Store's.
+func (s *Store) Get(ctx context.Context, keys ...ledger.Key) ([]ledger.Item, error) {
+	if err := ledger.CheckKeys(keys...); err != nil {
+		return nil, err
+	}
+	var distinct []ledger.Key // DynamoDB refuses a key given twice
+	there := make(map[ledger.Key]*ledger.Item, len(keys))
+	for _, k := range keys {
+		if _, again := there[k]; !again {
+			distinct, there[k] = append(distinct, k), nil
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	now := s.now().Unix()
+	for chunk := range slices.Chunk(distinct, batchKeys) {
+		err := s.batch(ctx, chunk, func(r record) {
+			if !r.expired(now) {
+				there[r.Key] = &r.Item
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the ledger: %w", err)
+		}
+	}
+	var found []ledger.Item
+	for _, k := range keys {
+		if i := there[k]; i != nil {
+			found = append(found, ledger.Item{Key: k, Version: i.Version, Data: bytes.Clone(i.Data)})
+		}
+	}
+	return found, nil
+}
+
+// batch reads up to batchKeys different keys. DynamoDB answers a part when all would be more than 16 MB, or when the
+// table is throttled, and leaves the rest to be asked for again.
+func (s *Store) batch(ctx context.Context, keys []ledger.Key, found func(record)) error {
+	rest := make([]map[string]types.AttributeValue, len(keys))
+	for n, k := range keys {
+		rest[n] = keyOf(k)
+	}
+	for idle := 0; idle < batchTries; {
+		out, err := s.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			s.table: {Keys: rest, ConsistentRead: aws.Bool(true)},
+		}})
+		if err != nil {
+			return s.failed(ctx, err)
+		}
+		before := len(rest)
+		rest = nil
+		for _, table := range out.Responses { // one, by its name or ARN
+			for _, attributes := range table {
+				r, err := decode(attributes)
+				if err != nil {
+					return err
+				}
+				found(r)
+			}
+		}
+		for _, table := range out.UnprocessedKeys {
+			rest = append(rest, table.Keys...)
+		}
+		if len(rest) == 0 {
+			return nil
+		}
+		if len(rest) < before {
+			idle = 0
+		}
+		if err := sleep(ctx, s.pause(idle)); err != nil {
+			return err
+		}
+		idle++
+	}
+	return fault.New(fault.LedgerBusy, "DynamoDB read nothing of a batch %d times in a row; run the step again", batchTries)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Query is ledger.Store's.
+func (s *Store) Query(ctx context.Context, partition, prefix, after string, limit int) ([]ledger.Item, error) {
+	if err := ledger.CheckQuery(partition, prefix, after, limit); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("query the ledger: %w", err)
+	}
+	in := &dynamodb.QueryInput{
+		TableName:                 &s.table,
+		ConsistentRead:            aws.Bool(true),
+		KeyConditionExpression:    aws.String("pk = :pk"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": text(partition)},
+	}
+	if prefix != "" {
+		in.KeyConditionExpression = aws.String("pk = :pk AND begins_with(sk, :prefix)")
+		in.ExpressionAttributeValues[":prefix"] = text(prefix)
+	}
+	switch {
+	case after == "":
+	case strings.HasPrefix(after, prefix):
+		// DynamoDB goes on behind this key whether or not an item has it: it may have been deleted since the last page.
+		in.ExclusiveStartKey = keyOf(ledger.Key{Partition: partition, Sort: after})
+	case after > prefix:
+		return nil, nil // everything below the prefix comes before
+	}
+	var found []ledger.Item
+	now, expired := s.now().Unix(), 0
+	for {
+		// A page ends at Limit, at 1 MB or at the end. Where expired items took the place of others the next page asks
+		// for as many more, so that a long row of them does not take a call each.
+		in.Limit = aws.Int32(int32(min(limit-len(found)+expired, math.MaxInt32)))
+		out, err := s.client.Query(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("query the ledger: %w", s.failed(ctx, err))
+		}
+		for _, attributes := range out.Items {
+			r, err := decode(attributes)
+			if err != nil {
+				return nil, fmt.Errorf("query the ledger: %w", err)
+			}
+			if r.expired(now) {
+				expired++
+				continue
+			}
+			if found = append(found, r.Item); len(found) == limit {
+				return found, nil
+			}
+		}
+		if in.ExclusiveStartKey = out.LastEvaluatedKey; len(in.ExclusiveStartKey) == 0 {
+			return found, nil
+		}
+	}
+}
+
+// Write is ledger.Store's.
+func (s *Store) Write(ctx context.Context, changes ...ledger.Change) error {
+	if err := ledger.CheckChanges(changes); err != nil {
+		return err
+	}
+	err := ctx.Err()
+	switch {
+	case err != nil || len(changes) == 0:
+	case len(changes) == 1:
+		err = s.writeOne(ctx, changes[0])
+	default:
+		err = s.writeAll(ctx, changes)
+	}
+	if err != nil {
+		return fmt.Errorf("write the ledger: %w", err)
+	}
+	return nil
+}
+
+// writeOne costs half of a transaction. But a repeated call has no token by which DynamoDB would know it: where the
+// answer to the first was lost, the second meets what the first wrote, and nobody can tell that from somebody else's.
+func (s *Store) writeOne(ctx context.Context, c ledger.Change) (err error) {
+	var attempts *retryer
+	options := func(o *dynamodb.Options) {
+		attempts = &retryer{Retryer: o.Retryer}
+		o.Retryer = attempts
+	}
+	if put, del := s.action(c); put != nil {
+		_, err = s.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: put.TableName, Item: put.Item,
+			ConditionExpression: put.ConditionExpression, ExpressionAttributeValues: put.ExpressionAttributeValues}, options)
+	} else {
+		_, err = s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: del.TableName, Key: del.Key,
+			ConditionExpression: del.ConditionExpression, ExpressionAttributeValues: del.ExpressionAttributeValues}, options)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case conflict(err) && attempts.unsure:
+		return fault.New(fault.LedgerBusy, "the answer to a write was lost, and whether it was done cannot be told; run the step again")
+	}
+	return s.failed(ctx, err)
+}
+
+func (s *Store) writeAll(ctx context.Context, changes []ledger.Change) error {
+	in := &dynamodb.TransactWriteItemsInput{
+		TransactItems: make([]types.TransactWriteItem, len(changes)),
+		// By it DynamoDB knows a repeated call, for 10 minutes, and answers as to the first.
+		ClientRequestToken: aws.String(rand.Text()),
+	}
+	for n, c := range changes {
+		put, del := s.action(c)
+		in.TransactItems[n] = types.TransactWriteItem{Put: put, Delete: del}
+	}
+	_, err := s.client.TransactWriteItems(ctx, in, func(o *dynamodb.Options) { o.Retryer = &retryer{Retryer: o.Retryer} })
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	return nil
+}
