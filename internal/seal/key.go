@@ -1,5 +1,6 @@
 // Package seal keeps personal data closed: it seals identifiers and object names, digests what has to be recognised
-// later, and signs certificates. This is the form with a local key file; everything is derived from its one secret.
+// later, and signs certificates. Key is the form with a local key file; everything is derived from its one secret. Package
+// kmskey has the form with KMS.
 package seal
 
 import (
@@ -68,7 +69,7 @@ func newKey(secret []byte) (*Key, error) {
 	if d.sealing, err = newAEAD(sealing); err != nil {
 		return nil, err
 	}
-	if d.public, err = publicKey(&signing.PublicKey); err != nil {
+	if d.public, err = PublicKey(&signing.PublicKey); err != nil {
 		return nil, err
 	}
 	if d.publicSet, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{d.public}}); err != nil {

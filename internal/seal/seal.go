@@ -49,11 +49,14 @@ func (k *Key) Open(_ context.Context, scope string, sealed []byte) ([]byte, erro
 // sealBinding is the additional data: the version and the scope.
 func sealBinding(scope string) []byte { return append([]byte{sealVersion}, scope...) }
 
+// Digest is the package's Digest with a key of its own.
+func (k *Key) Digest(scope, value string) string { return Digest(k.derived().digests, scope, value) }
+
 // Digest gives 26 lower-case letters and digits by which a value is recognised within its scope, and which tell nothing
 // about it without the key: HMAC-SHA-256 over the scope's length (8 bytes), the scope and the value, cut to 128 bits, in
 // base32. Certificates name the scheme (erase.DigestScheme): another one needs another name.
-func (k *Key) Digest(scope, value string) string {
-	mac := hmac.New(sha256.New, k.derived().digests)
+func Digest(key []byte, scope, value string) string {
+	mac := hmac.New(sha256.New, key)
 	text := binary.BigEndian.AppendUint64(nil, uint64(len(scope)))
 	mac.Write(append(append(text, scope...), value...))
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)[:16]))

@@ -22,8 +22,8 @@ var (
 	ErrBadSignature = errors.New("the signature does not fit; the content was changed after it was signed")
 )
 
-// publicKey is the public half, under its RFC 7638 thumbprint as key id: whoever has the key can check its id.
-func publicKey(key *ecdsa.PublicKey) (jose.JSONWebKey, error) {
+// PublicKey is a public key of P-256 under its RFC 7638 thumbprint as key id: whoever has the key can check its id.
+func PublicKey(key *ecdsa.PublicKey) (jose.JSONWebKey, error) {
 	jwk := jose.JSONWebKey{Key: key, Algorithm: string(jose.ES256), Use: "sig"}
 	thumb, err := jwk.Thumbprint(crypto.SHA256)
 	if err != nil {
@@ -39,12 +39,15 @@ func (k *Key) Public() jose.JSONWebKey { return k.derived().public }
 // PublicSet is Public as a JSON Web Key Set (RFC 7517), as Verify takes it and /.well-known/jwks.json gives it.
 func (k *Key) PublicSet() []byte { return slices.Clone(k.derived().publicSet) }
 
-// Sign gives payload as a compact JWS (RFC 7515), signed with ES256. typ says what kind of document it is; it stands in
-// the header with the key id.
+// Sign is SignWith the signing key; it needs no context.
 func (k *Key) Sign(_ context.Context, payload []byte, typ string) (compactJWS string, err error) {
-	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: k.derived().signing, KeyID: k.derived().public.KeyID}},
-		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	return SignWith(jose.JSONWebKey{Key: k.derived().signing, KeyID: k.derived().public.KeyID}, payload, typ)
+}
+
+// SignWith gives payload as a compact JWS (RFC 7515), signed with ES256. typ says what kind of document it is; it stands
+// in the header with the key id. The key is a jose.JSONWebKey, or a jose.OpaqueSigner for a key that is kept elsewhere.
+func SignWith(key any, payload []byte, typ string) (compactJWS string, err error) {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 	if err != nil {
 		return "", fmt.Errorf("sign: %w", err)
 	}
