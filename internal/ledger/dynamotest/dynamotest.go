@@ -41,7 +41,7 @@ func Start(t testing.TB) *Server {
 // Share gives a Server with calls and faults of its own on the same dynalite. Transactions of one are not kept apart from
 // calls to the other: give each its own table.
 func (s *Server) Share(t testing.TB) *Server {
-	shared := &Server{dynalite: s.dynalite, tokens: map[string]string{}}
+	shared := &Server{dynalite: s.dynalite, tokens: map[string]string{}, hand: map[string]bool{}}
 	front := httptest.NewServer(shared)
 	t.Cleanup(front.Close)
 	shared.URL = front.URL

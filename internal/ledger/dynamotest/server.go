@@ -31,6 +31,7 @@ type Server struct {
 	calls  []Call
 	faults []*Fault
 	tokens map[string]string // by the ClientRequestToken of a transaction that was done: what it asked
+	hand   map[string]bool   // items of running transactions, and their tokens
 }
 
 // Calls gives every call so far, those that failed included.
@@ -67,6 +68,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "BatchGetItem":
 		a = s.batchGet(r, body, f)
 	default:
+		if s.meetsTransaction(op, body) {
+			s.note(Call{Op: op, Items: 1})
+			failure("TransactionConflictException", "Transaction is ongoing for the item", nil).send(w)
+			return
+		}
 		s.world.RLock()
 		a = s.forward(r, op, body)
 		s.world.RUnlock()

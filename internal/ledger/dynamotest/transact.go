@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // attribute is an attribute's value as the protocol writes it, as far as the ledger's table has it.
@@ -43,6 +45,12 @@ func (a action) attributes() map[string]attribute {
 	return a.Key
 }
 
+// id names the item.
+func (a action) id() string {
+	text := func(v attribute) string { return base64.StdEncoding.EncodeToString([]byte(aws.ToString(v.S))) }
+	return a.TableName + " " + text(a.attributes()["pk"]) + " " + text(a.attributes()["sk"])
+}
+
 func (a action) key() map[string]attribute {
 	return map[string]attribute{"pk": a.attributes()["pk"], "sk": a.attributes()["sk"]}
 }
@@ -61,8 +69,8 @@ const (
 
 // transact does a TransactWriteItems by dynalite's own conditional PutItem and DeleteItem while nobody else may call
 // dynalite: all of them are tried, so that each condition is judged by dynalite and by what is there; when one does not
-// hold, those that were done are undone before anybody looks. What it is no test of: transactions that meet each other
-// (TransactionConflict). They wait here, and Fault makes that answer.
+// hold, those that were done are undone before anybody looks. A write that meets an item which a running transaction has
+// in hand is refused, as DynamoDB refuses it.
 func (s *Server) transact(r *http.Request, body []byte) answer {
 	var in transaction
 	read := json.NewDecoder(bytes.NewReader(body))
@@ -77,6 +85,14 @@ func (s *Server) transact(r *http.Request, body []byte) answer {
 	if wrong != "" {
 		return failure("ValidationException", wrong, nil)
 	}
+	reasons, free := s.take(*in.ClientRequestToken, actions)
+	if !free {
+		if reasons == nil {
+			return failure("TransactionInProgressException", "a transaction with this token is in progress", nil)
+		}
+		return cancelled(reasons)
+	}
+	defer s.release(*in.ClientRequestToken, actions)
 	s.world.Lock()
 	defer s.world.Unlock()
 	asked := string(marshal(in)) // bodies of the same call may differ in the order of their fields
@@ -86,7 +102,6 @@ func (s *Server) transact(r *http.Request, body []byte) answer {
 		}
 		return success(http.StatusOK, map[string]any{})
 	}
-	reasons := make([]map[string]string, len(actions))
 	var undo []action
 	refused := false
 	for n, a := range actions {
@@ -101,10 +116,9 @@ func (s *Server) transact(r *http.Request, body []byte) answer {
 			} else {
 				undo = append(undo, action{TableName: a.TableName, Key: a.key()})
 			}
-			reasons[n] = map[string]string{"Code": "None"}
 		case kind == "ConditionalCheckFailedException":
 			refused = true
-			reasons[n] = map[string]string{"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+			reasons[n] = "ConditionalCheckFailed"
 		default: // such as an item that is too large
 			s.undo(r, undo)
 			return did
@@ -112,16 +126,64 @@ func (s *Server) transact(r *http.Request, body []byte) answer {
 	}
 	if refused {
 		s.undo(r, undo)
-		codes := make([]string, len(reasons))
-		for n, reason := range reasons {
-			codes[n] = reason["Code"]
-		}
-		return failure("TransactionCanceledException",
-			"Transaction cancelled, please refer cancellation reasons for specific reasons ["+strings.Join(codes, ", ")+"]",
-			map[string]any{"CancellationReasons": reasons})
+		return cancelled(reasons)
 	}
 	s.tokens[*in.ClientRequestToken] = asked
 	return success(http.StatusOK, map[string]any{})
+}
+
+func cancelled(codes []string) answer {
+	reasons := make([]map[string]string, len(codes))
+	for n, code := range codes {
+		reasons[n] = map[string]string{"Code": code}
+	}
+	return failure("TransactionCanceledException",
+		"Transaction cancelled, please refer cancellation reasons for specific reasons ["+strings.Join(codes, ", ")+"]",
+		map[string]any{"CancellationReasons": reasons})
+}
+
+// take takes a transaction's items in hand, and not where another one has some of them: the reasons say which. There are
+// none where it has the same token.
+func (s *Server) take(token string, actions []action) (reasons []string, free bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hand[token] {
+		return nil, false
+	}
+	free = true
+	for _, a := range actions {
+		reasons = append(reasons, "None")
+		if s.hand[a.id()] {
+			reasons[len(reasons)-1], free = "TransactionConflict", false
+		}
+	}
+	if free {
+		s.hand[token] = true
+		for _, a := range actions {
+			s.hand[a.id()] = true
+		}
+	}
+	return reasons, free
+}
+
+func (s *Server) release(token string, actions []action) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.hand, token)
+	for _, a := range actions {
+		delete(s.hand, a.id())
+	}
+}
+
+// meetsTransaction tells whether a PutItem or DeleteItem wants what a running transaction has in hand.
+func (s *Server) meetsTransaction(op string, body []byte) bool {
+	var a action
+	if op != "PutItem" && op != "DeleteItem" || json.Unmarshal(body, &a) != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hand[a.id()]
 }
 
 // check gives the actions, or what is wrong with the transaction as a whole.
@@ -150,11 +212,10 @@ func (t transaction) check() (actions []action, wrong string) {
 		if pk == nil || sk == nil {
 			return nil, "The provided key element does not match the schema"
 		}
-		id := a.TableName + "\x00" + base64.StdEncoding.EncodeToString([]byte(*pk)) + "\x00" + *sk
-		if seen[id] {
+		if seen[a.id()] {
 			return nil, "Transaction request cannot include multiple operations on one item"
 		}
-		seen[id] = true
+		seen[a.id()] = true
 		for name, v := range a.attributes() {
 			size += len(name) + v.size()
 		}

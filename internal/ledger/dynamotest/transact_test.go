@@ -124,6 +124,35 @@ func TestTransactions(t *testing.T) {
 	holds(t, client, "a@1 b@1")
 }
 
+func TestWhatATransactionHasInHandIsRefusedToOthers(t *testing.T) {
+	t.Parallel()
+	s := Start(t)
+	s.Table(t, "ledger")
+	client := s.Client()
+	running := []action{{TableName: "ledger", Key: map[string]attribute{"pk": {S: aws.String("p")}, "sk": {S: aws.String("a")}}}}
+	if _, free := s.take("running", running); !free {
+		t.Fatal("an item is in hand at the start")
+	}
+	err := transact(client, "", put("b", 0), put("a", 0))
+	var cancelled *types.TransactionCanceledException
+	if !errors.As(err, &cancelled) || aws.ToString(cancelled.CancellationReasons[1].Code) != "TransactionConflict" || aws.ToString(cancelled.CancellationReasons[0].Code) != "None" {
+		t.Errorf("transaction: got error %v, want TransactionConflict for the second item", err)
+	}
+	_, err = client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("ledger"), Item: put("a", 0).Put.Item})
+	refused(t, "put", err, "TransactionConflictException")
+	_, err = client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String("ledger"), Key: keyOf("a")})
+	refused(t, "delete", err, "TransactionConflictException")
+	refused(t, "the same token", transact(client, "running", put("c", 0)), "TransactionInProgressException")
+	if err := transact(client, "", put("d", 0), put("e", 0)); err != nil {
+		t.Errorf("other items: %v", err)
+	}
+	s.release("running", running)
+	if err := transact(client, "running", put("a", 0), put("b", 0)); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	holds(t, client, "a@1 b@1 d@1 e@1")
+}
+
 // Nobody sees a transaction that is not done, or is undone.
 func TestTransactionsAreSeenWhole(t *testing.T) {
 	t.Parallel()
@@ -137,7 +166,7 @@ func TestTransactionsAreSeenWhole(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for n := range 8 {
-				refused(t, "a condition that does not hold", transact(client, "", put("a", 1), del("b", 1), put("c", 0), put("d", n+9)), "TransactionCanceledException")
+				refused(t, "a condition that does not hold, or another such transaction", transact(client, "", put("a", 1), del("b", 1), put("c", 0), put("d", n+9)), "TransactionCanceledException")
 			}
 		})
 	}
