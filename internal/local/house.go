@@ -16,9 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/oklog/ulid/v2"
 
-	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/asl"
-	"github.com/lethe-dsr/lethe/internal/batch"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -26,11 +24,12 @@ import (
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/internal/steps"
 	"github.com/lethe-dsr/lethe/statemachine"
 )
 
 // Version is what certificates name as the software.
-const Version = "lethe 0.1.0"
+const Version = steps.Version
 
 // lockWait is how long a command waits for another lethe that has the ledger open.
 const lockWait = 3 * time.Second
@@ -127,7 +126,7 @@ func (h *House) Close() error {
 }
 
 // pace makes a target's limit of calls, with those that an earlier process made less than a minute ago.
-func (h *House) pace(t config.Target) (*provider.Pace, error) {
+func (h *House) pace(t config.Target) error {
 	p := provider.NewPace(t.RequestsPerMinute)
 	p.OnWait(func() { h.opts.Report(erase.Event{Target: t.ID, Doing: "waiting", Total: int64(t.RequestsPerMinute)}) })
 	c, err := h.Base.Ledger.Calls(context.Background(), t.ID)
@@ -135,19 +134,19 @@ func (h *House) pace(t config.Target) (*provider.Pace, error) {
 		p.Hold(c.Count, min(rest, provider.Window))
 	}
 	h.paces[t.ID] = p
-	return p, err
+	return err
 }
 
 // Configure connects the house to the targets of a configuration.
 func (h *House) Configure(c config.Config) error {
 	h.Base.Config = c
-	steps, err := h.steps(c)
+	all, err := h.steps(c)
 	if err != nil {
 		return err
 	}
 	tasks := map[string]asl.Task{}
 	var names []string
-	for _, s := range steps {
+	for _, s := range all {
 		name := s.Name() + "FunctionArn"
 		names = append(names, name)
 		tasks[name] = func(ctx context.Context, in []byte) ([]byte, error) {
@@ -171,68 +170,15 @@ func (h *House) Configure(c config.Config) error {
 
 // steps makes all steps of the state machine.
 func (h *House) steps(c config.Config) ([]step.Step, error) {
-	apps := map[string]*appcenter.Client{}
-	containers := map[string]*appcenter.Container{}
-	profiles := map[string]*batch.Client{}
 	h.paces = map[string]*provider.Pace{}
 	for _, t := range c.Targets {
-		pace, err := h.pace(t)
-		if err != nil {
+		if err := h.pace(t); err != nil {
 			return nil, err
 		}
-		switch t.Provider {
-		case config.AppCenter:
-			apps[t.ID] = appcenter.New(appcenter.Options{
-				Base: t.BaseURL, Token: t.Token.Reveal(), Owner: t.Owner, App: t.App,
-				Pace: pace, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait,
-			})
-			container, err := appcenter.OpenContainer(t.ExportContainer.Reveal(), h.opts.Transport)
-			if err != nil {
-				return nil, fmt.Errorf("target %s: %w", t.ID, err)
-			}
-			containers[t.ID] = container
-		case config.Batch:
-			profiles[t.ID] = batch.New(batch.Options{
-				Base: t.BaseURL, APIKey: t.APIKey.Reveal(), RESTKey: t.RESTKey.Reveal(),
-				Pace: pace, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait,
-			})
-		}
 	}
-	app := func(target string) (*appcenter.Client, error) { return at(apps, target) }
-	container := func(target string) (erase.Container, error) { return at(containers, target) }
-	b := h.Base
-	h.closeJob = erase.CloseJob(b, h.Key, Version)
-	return []step.Step{
-		step.New("OpenJob", erase.OpenJob(b)),
-		step.New("ExportDevices", erase.ExportDevices(b, func(target string) (erase.Exporter, erase.Container, error) {
-			a, err := app(target)
-			if err != nil {
-				return nil, nil, err
-			}
-			c, err := container(target)
-			return a, c, err
-		}, h.alive)),
-		step.New("MatchSubject", erase.MatchSubject(b, container)),
-		step.New("RemoveExport", erase.RemoveExport(b, container)),
-		step.New("ListAudiences", erase.ListAudiences(b, func(t string) (erase.AudienceLister, error) { return app(t) })),
-		step.New("ListNotifications", erase.ListNotifications(b, func(t string) (erase.NotificationReader, error) { return app(t) })),
-		step.New("ReviewFindings", erase.ReviewFindings(b)),
-		step.New("RequestApproval", erase.RequestApproval(b)),
-		step.New("DeleteInstall", erase.DeleteInstall(b, func(t string) (erase.InstallDeleter, error) { return app(t) })),
-		step.New("DeleteAudiences", erase.DeleteAudiences(b, func(t string) (erase.AudienceDeleter, error) { return app(t) })),
-		step.New("DeleteNotifications", erase.DeleteNotifications(b, func(t string) (erase.NotificationDeleter, error) { return app(t) })),
-		step.New("BatchDelete", erase.BatchDelete(b, func(t string) (erase.ProfileDeleter, error) { return at(profiles, t) })),
-		step.New("CloseJob", h.closeJob),
-	}, nil
-}
-
-// at finds a target's client; a job may name a target that the configuration lost since.
-func at[C any](clients map[string]C, target string) (C, error) {
-	c, ok := clients[target]
-	if !ok {
-		return c, erase.UnknownTarget(target)
-	}
-	return c, nil
+	h.closeJob = erase.CloseJob(h.Base, h.Key, Version)
+	link := steps.Link{Targets: c.Targets, Paces: h.paces, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait}
+	return steps.All(h.Base, link, h.Key, h.alive)
 }
 
 // alive tells whether this process works on a job. No other process can: the ledger is locked.
