@@ -1,15 +1,23 @@
 # Lethe. `make` lists what there is to run; all but e2e and bench works on a fresh clone with Go alone.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check e2e screenshots load bench build dynalite clean
+.PHONY: help run test check e2e screenshots load bench build functions dynalite clean
 
 GO ?= go
+ARCH ?= arm64
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build/lethe, the binary for this machine
 	$(GO) build -trimpath -o build/lethe ./cmd/lethe
+
+functions: ## build/<function>/bootstrap for AWS Lambda (provided.al2023, ARCH=arm64), and their sizes
+	@for f in functions/*/; do f=$$(basename $$f); \
+	  GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags lambda.norpc \
+	    -ldflags "-s -w -buildid=" -o build/$$f/bootstrap ./functions/$$f || exit 1; \
+	  wc -c build/$$f/bootstrap | awk '{printf "  %5.1f MB  %s\n", $$1 / 1e6, $$2}'; \
+	done
 
 run: build ## the demo: the whole story against built-in simulators
 	@build/lethe demo

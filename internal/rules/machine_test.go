@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +15,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/steps"
 	"github.com/lethe-dsr/lethe/statemachine"
 )
 
@@ -55,6 +57,60 @@ func TestTheMachineCallsEveryStepAndNoOther(t *testing.T) {
 	}
 	if len(got) != len(inputs()) {
 		t.Errorf("the machine calls %d steps, and there are %d", len(got), len(inputs()))
+	}
+}
+
+func TestTheStepsAreThoseOfTheMachine(t *testing.T) {
+	t.Parallel()
+	all, err := steps.All(erase.Base{}, steps.Link{}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range all {
+		got = append(got, s.Name())
+	}
+	slices.Sort(got)
+	if want := slices.Sorted(maps.Keys(inputs())); !slices.Equal(got, want) {
+		t.Errorf("the list of steps has %q, want %q", got, want)
+	}
+}
+
+// delete-install starts DeleteInstall: a folder that starts another step would be deployed under a wrong name.
+func TestEveryStepIsAFunctionOfItsName(t *testing.T) {
+	t.Parallel()
+	var folders []string
+	entries, err := os.ReadDir("../../functions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		folders = append(folders, e.Name())
+	}
+	var want []string
+	for name := range inputs() {
+		folder := dashed(name, "-")
+		want = append(want, folder)
+		b, err := os.ReadFile("../../functions/" + folder + "/main.go")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if lines := bytes.Count(b, []byte("\n")); lines > 30 {
+			t.Errorf("functions/%s has %d lines: a main only connects", folder, lines)
+		}
+		if !bytes.HasPrefix(b, []byte("// Command "+folder+" is the function of the step "+name+":")) {
+			t.Errorf("functions/%s does not say which step it is", folder)
+		}
+		for other := range inputs() {
+			if calls := bytes.Contains(b, []byte("return steps."+other+"(")); calls != (other == name) {
+				t.Errorf("functions/%s starts %s: %t", folder, other, calls)
+			}
+		}
+	}
+	slices.Sort(want)
+	if !slices.Equal(folders, want) {
+		t.Errorf("the functions are %q, want %q", folders, want)
 	}
 }
 

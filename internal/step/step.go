@@ -23,11 +23,11 @@ func New[In, Out any](name string, run func(context.Context, In) (Out, error)) S
 	return Step{name: name, invoke: func(ctx context.Context, payload []byte) ([]byte, error) {
 		var in In
 		if err := json.Unmarshal(payload, &in); err != nil {
-			return nil, named(name, fault.New(fault.BadInput, "the input is not the JSON that this step takes"))
+			return nil, Named(name, fault.New(fault.BadInput, "the input is not the JSON that this step takes"))
 		}
 		out, err := run(ctx, in)
 		if err != nil {
-			return nil, named(name, err)
+			return nil, Named(name, err)
 		}
 		return json.Marshal(out)
 	}}
@@ -41,10 +41,10 @@ func (s Step) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return s.invoke(ctx, payload)
 }
 
-// named gives an error its name at the boundary. Lambda reports an error under the name of its outermost Go type, so a
+// Named gives an error of a step its name at the boundary. Lambda reports an error under the name of its outermost Go type, so a
 // wrapped one arrives as "wrapError" and no Catch matches. The text of an error without a name is left out: nobody has
 // checked that it holds nothing personal.
-func named(step string, err error) error {
+func Named(step string, err error) error {
 	name, text := fault.NameOf(err), err.Error()
 	if name == fault.Internal {
 		text = fmt.Sprintf("unexpected error of type %T; nothing was lost, run it again", err)

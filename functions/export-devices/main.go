@@ -1,0 +1,28 @@
+// Command export-devices is the function of the step ExportDevices: it starts a target's device export, or looks how far it is.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/internal/steps"
+)
+
+func main() {
+	settings, err := boot.Read(os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+		containers, err := steps.Containers(c.Link)
+		if err != nil {
+			return step.Step{}, err
+		}
+		return steps.ExportDevices(c.Base, steps.Apps(c.Link), containers, c.Alive()), nil
+	}))
+}

@@ -1,0 +1,24 @@
+// Command list-audiences is the function of the step ListAudiences: it searches a target's audiences.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/internal/steps"
+)
+
+func main() {
+	settings, err := boot.Read(os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+		return steps.ListAudiences(c.Base, steps.Apps(c.Link)), nil
+	}))
+}

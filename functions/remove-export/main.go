@@ -1,0 +1,28 @@
+// Command remove-export is the function of the step RemoveExport: it deletes what a target's export left in its container.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/internal/steps"
+)
+
+func main() {
+	settings, err := boot.Read(os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+		containers, err := steps.Containers(c.Link)
+		if err != nil {
+			return step.Step{}, err
+		}
+		return steps.RemoveExport(c.Base, containers), nil
+	}))
+}

@@ -1,0 +1,34 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+)
+
+// Alive gives a function that tells whether a job is being worked on: whether its execution runs, or is about to be
+// redriven. Where Step Functions does not say, it does: a container that is taken from a running job costs an export, and
+// one that is waited for costs time.
+func (c *Cloud) Alive() func(ctx context.Context, job string) bool {
+	client := sfn.NewFromConfig(c.aws)
+	// arn:…:stateMachine:NAME becomes arn:…:execution:NAME:JOB.
+	prefix := strings.Replace(c.settings.StateMachine, ":stateMachine:", ":execution:", 1) + ":"
+	return func(ctx context.Context, job string) bool {
+		arn := prefix + job
+		out, err := client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn, IncludedData: types.IncludedDataMetadataOnly})
+		var unknown *types.ExecutionDoesNotExist
+		switch {
+		case errors.As(err, &unknown):
+			return false
+		case err != nil:
+			err = refused(ctx, client.Options().Retryer, "Step Functions", err)
+			slog.Warn("whether a job runs could not be asked; it is taken to run", "job", job, "error", err.Error())
+			return true
+		}
+		return out.Status == types.ExecutionStatusRunning || out.Status == types.ExecutionStatusPendingRedrive
+	}
+}

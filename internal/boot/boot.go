@@ -1,0 +1,190 @@
+// Package boot connects a Lambda function: it reads the settings that template.yaml puts into the environment, and makes
+// the clients of AWS, the ledger, the sealer and the configuration that a step works with. All of that happens in the
+// first invocation, not before: a start that fails is then an error with a name, which the state machine retries or
+// catches, and a process that is started in advance costs no calls.
+package boot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/ledger/dynamostore"
+	"github.com/lethe-dsr/lethe/internal/provider"
+	"github.com/lethe-dsr/lethe/internal/seal/kmskey"
+	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/internal/steps"
+)
+
+const (
+	// attempts of a call to AWS. The SDK's default of 3 takes less than a second; a table that grows with its load
+	// throttles for longer, and a step that comes back later pays for its start again.
+	attempts = 8
+
+	// fresh is how long a configuration is used before it is read again: a token that was replaced is in use everywhere
+	// by then. A call to Secrets Manager costs $0.05 per 10,000.
+	fresh = 5 * time.Minute
+
+	// sharing is how many functions call App Center for one target: a process knows nothing of the others' calls, so
+	// each has a part of the target's limit.
+	sharing = 6
+)
+
+// Cloud is what a function's step is made of.
+type Cloud struct {
+	Base erase.Base // complete
+	Link steps.Link // to the targets of the configuration
+
+	settings Settings
+	aws      aws.Config
+	secrets  *secretsmanager.Client
+}
+
+// Handler is a step that is made in the first invocation, and again when its configuration has become old. It
+// implements lambda.Handler.
+type Handler struct {
+	settings Settings
+	build    func(context.Context, *Cloud) (step.Step, error)
+
+	mu    sync.Mutex
+	cloud *Cloud
+	step  step.Step
+	until time.Time
+}
+
+// New makes the handler of the step that build makes.
+func New(s Settings, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
+	return &Handler{settings: s, build: build}
+}
+
+// Invoke runs the step on a JSON input. Its error is a messages.InvokeResponse_Error that carries the fault's name.
+func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	s, err := h.made(ctx)
+	if err != nil {
+		slog.Error("the function could not start", "error", err.Error())
+		return nil, step.Named("start", err)
+	}
+	return s.Invoke(ctx, payload)
+}
+
+// made gives the step, and makes it where that is due.
+func (h *Handler) made(ctx context.Context) (step.Step, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Now().Before(h.until) {
+		return h.step, nil
+	}
+	if h.cloud == nil {
+		c, err := connect(ctx, h.settings)
+		if err != nil {
+			return step.Step{}, err
+		}
+		h.cloud = c
+	}
+	if err := h.cloud.configure(ctx); err != nil {
+		return step.Step{}, err
+	}
+	s, err := h.build(ctx, h.cloud)
+	if err != nil {
+		return step.Step{}, err
+	}
+	h.step, h.until = s, time.Now().Add(fresh)
+	return s, nil
+}
+
+// connect makes the clients, each once for the life of the process.
+func connect(ctx context.Context, s Settings) (*Cloud, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRetryMaxAttempts(attempts))
+	if err != nil {
+		return nil, fmt.Errorf("the environment's settings for AWS cannot be used: %w", err)
+	}
+	l := ledger.New(dynamostore.New(dynamodb.NewFromConfig(cfg), s.Table))
+	sealer, err := kmskey.OpenSealer(ctx, kms.NewFromConfig(cfg), s.SealingKey, l.Keep, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cloud{settings: s, aws: cfg, secrets: secretsmanager.NewFromConfig(cfg)}
+	c.Base = erase.Base{
+		Ledger: l, Seal: sealer,
+		Now:    func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
+		NewID:  func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
+		Report: func(erase.Event) {},
+	}
+	// One for all targets and all configurations, so that connections stay open from one invocation to the next.
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = time.Minute
+	c.Link = steps.Link{Paces: map[string]*provider.Pace{}, Transport: transport}
+	return c, nil
+}
+
+// configure reads the configuration.
+func (c *Cloud) configure(ctx context.Context) error {
+	out, err := c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &c.settings.Config})
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", refused(ctx, c.secrets.Options().Retryer, "Secrets Manager", err))
+	}
+	if out.SecretString == nil {
+		return fault.New(fault.BadInput, "the secret of the configuration is binary; store the document as text")
+	}
+	cfg, err := config.Parse([]byte(*out.SecretString), os.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("the configuration: %w", err)
+	}
+	c.Base.Config, c.Link.Targets = cfg, cfg.Targets
+	for _, t := range cfg.Targets {
+		if c.Link.Paces[t.ID] == nil { // what it counts must not be forgotten; a changed limit counts from the next start
+			c.Link.Paces[t.ID] = provider.NewPace(part(t))
+		}
+	}
+	return nil
+}
+
+// part is a process's part of a target's calls in a minute. Batch is called by one function only.
+func part(t config.Target) int {
+	if t.Provider == config.Batch || t.RequestsPerMinute == 0 {
+		return t.RequestsPerMinute
+	}
+	return max(1, t.RequestsPerMinute/sharing)
+}
+
+// Signer opens the signing key.
+func (c *Cloud) Signer(ctx context.Context) (erase.Signer, error) {
+	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.aws), c.settings.SigningKey)
+}
+
+// errorCode is what errors of AWS are called; other texts of theirs repeat what was sent.
+var errorCode = regexp.MustCompile(`^[A-Za-z]{1,60}$`)
+
+// refused names what went wrong in a call to AWS, whose own text stays outside.
+func refused(ctx context.Context, retryer aws.Retryer, service string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	code := "no name"
+	var named interface{ ErrorCode() string }
+	if errors.As(err, &named) && errorCode.MatchString(named.ErrorCode()) {
+		code = named.ErrorCode()
+	}
+	if retryer.IsErrorRetryable(err) {
+		return fault.New(fault.Unavailable, "%s did not do a call after several tries (%s): it is throttled, fails or cannot be reached; run the step again", service, code)
+	}
+	return fmt.Errorf("%s refused a call (%s); check the region and what the function's role allows", service, code)
+}

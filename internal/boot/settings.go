@@ -1,0 +1,47 @@
+package boot
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
+)
+
+// Settings are what template.yaml tells a function by its environment. All functions get the same ones.
+type Settings struct {
+	Table        string // LETHE_TABLE: the ledger's DynamoDB table, name or ARN
+	SealingKey   string // LETHE_SEALING_KEY: a symmetric key at KMS, id or ARN
+	SigningKey   string // LETHE_SIGNING_KEY: a key pair at KMS (ECC_NIST_P256), id or ARN
+	Config       string // LETHE_CONFIG: the secret at Secrets Manager that holds the configuration, name or ARN
+	StateMachine string // LETHE_STATE_MACHINE: ARN, by which executions are asked for
+}
+
+// machineARN is arn:partition:states:region:account:stateMachine:name.
+var machineARN = regexp.MustCompile(`^arn:[a-z-]+:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}$`)
+
+// Read reads the settings from an environment, as os.Getenv gives it. The error, a fault.BadInput, names all that is
+// missing or wrong.
+func Read(getenv func(string) string) (Settings, error) {
+	var wrong []string
+	read := func(name string) string {
+		v := getenv(name)
+		if v == "" {
+			wrong = append(wrong, name+" is not set")
+		}
+		return v
+	}
+	s := Settings{
+		Table:        read("LETHE_TABLE"),
+		SealingKey:   read("LETHE_SEALING_KEY"),
+		SigningKey:   read("LETHE_SIGNING_KEY"),
+		Config:       read("LETHE_CONFIG"),
+		StateMachine: read("LETHE_STATE_MACHINE"),
+	}
+	if s.StateMachine != "" && !machineARN.MatchString(s.StateMachine) {
+		wrong = append(wrong, "LETHE_STATE_MACHINE is not the ARN of a state machine")
+	}
+	if len(wrong) > 0 {
+		return s, fault.New(fault.BadInput, "the function's environment: %s; template.yaml sets it", strings.Join(wrong, ", "))
+	}
+	return s, nil
+}
