@@ -66,6 +66,7 @@ func may() map[string][]string {
 		"internal/asl":                     {},
 		"internal/load":                    {},
 		"internal/rules":                   {},
+		"internal/runtimeapi":              {},
 		"statemachine":                     {},
 	}
 }

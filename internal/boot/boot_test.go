@@ -1,0 +1,199 @@
+package boot_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/step"
+)
+
+// minimal is a configuration with one target, whose id is to be filled in.
+const minimal = `{"controller": "Acme GmbH", "targets": [{"id": "ID", "provider": "batch", "api_key": "key", "rest_key": "key", "custom_id": "user_id"}]}`
+
+func TestSettingsComeFromTheEnvironment(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{
+		"LETHE_TABLE": "ledger", "LETHE_SEALING_KEY": "a", "LETHE_SIGNING_KEY": "b", "LETHE_CONFIG": "c", "LETHE_STATE_MACHINE": machineARN,
+	}
+	getenv := func(name string) string { return env[name] }
+	want := boot.Settings{Table: "ledger", SealingKey: "a", SigningKey: "b", Config: "c", StateMachine: machineARN}
+	if got, err := boot.Read(getenv); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for name := range env {
+		t.Run(name, func(t *testing.T) {
+			_, err := boot.Read(func(n string) string {
+				if n == name {
+					return ""
+				}
+				return env[n]
+			})
+			if !fault.Is(err, fault.BadInput) || !strings.Contains(err.Error(), name+" is not set") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	env["LETHE_STATE_MACHINE"], env["LETHE_TABLE"] = "arn:aws:states:eu-central-1:111122223333:execution:lethe:job", ""
+	if _, err := boot.Read(getenv); err == nil || !strings.Contains(err.Error(), "LETHE_STATE_MACHINE is not") || !strings.Contains(err.Error(), "LETHE_TABLE is not set") {
+		t.Errorf("got %v, want everything that is wrong", err)
+	}
+}
+
+// settings puts the environment of a function around the test, which must not be parallel then.
+func settings(t *testing.T, c *cloud) boot.Settings {
+	t.Helper()
+	env := map[string]string{}
+	for _, e := range c.environment() {
+		name, v, _ := strings.Cut(e, "=")
+		env[name] = v
+		t.Setenv(name, v)
+	}
+	s, err := boot.Read(func(name string) string { return env[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A token that was replaced in the secret is used soon, though the process goes on.
+func TestTheConfigurationIsReadAgain(t *testing.T) {
+	c := newCloud(t)
+	now := time.Now()
+	h := boot.New(settings(t, c), func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+		id := c.Link.Targets[0].ID
+		return step.New("Name", func(context.Context, struct{}) (string, error) { return id, nil }), nil
+	})
+	h.At(func() time.Time { return now })
+	var started lambda.Handler = h
+	for _, call := range []struct {
+		configured string
+		later      time.Duration
+		want       string
+		reads      int
+	}{
+		{"first", 0, "first", 1},
+		{"second", 4 * time.Minute, "first", 1},
+		{"second", 2 * time.Minute, "second", 2},
+		{"second", time.Minute, "second", 2},
+	} {
+		c.configure(strings.Replace(minimal, "ID", call.configured, 1))
+		now = now.Add(call.later)
+		out, err := started.Invoke(t.Context(), []byte(`{}`))
+		if err != nil || string(out) != `"`+call.want+`"` {
+			t.Fatalf("%s, %v, want %s", out, err, call.want)
+		}
+		c.mu.Lock()
+		if c.reads != call.reads {
+			t.Errorf("the secret was read %d times, want %d", c.reads, call.reads)
+		}
+		c.mu.Unlock()
+	}
+	if n := len(c.kms.Calls()); n != 2 {
+		t.Errorf("%d calls to KMS, want one that makes the key for digests and one that opens it", n)
+	}
+}
+
+// An execution that only may have ended keeps its container.
+func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
+	c := newCloud(t)
+	connected, err := boot.Connect(t.Context(), settings(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alive := connected.Alive()
+	for status, want := range map[string]bool{
+		"RUNNING": true, "PENDING_REDRIVE": true, "SUCCEEDED": false, "FAILED": false, "TIMED_OUT": false, "ABORTED": false, "": false,
+	} {
+		c.mu.Lock()
+		c.executions["arn:aws:states:eu-central-1:111122223333:execution:lethe:job-1"] = status
+		c.mu.Unlock()
+		if got := alive(t.Context(), "job-1"); got != want {
+			t.Errorf("%q: alive %t", status, got)
+		}
+	}
+	c.failWith("AccessDeniedException")
+	if !alive(t.Context(), "job-1") {
+		t.Error("nobody knows whether it runs, and it is not alive")
+	}
+}
+
+func TestWhatAWSRefusesHasANameAndNoText(t *testing.T) {
+	t.Parallel()
+	refuse := func(ctx context.Context, code string) error {
+		return boot.Refused(ctx, retry.NewStandard(), &smithy.GenericAPIError{Code: code, Message: "about " + secretARN})
+	}
+	if err := refuse(t.Context(), "ThrottlingException"); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), secretARN) {
+		t.Errorf("throttled: %v", err)
+	}
+	err := refuse(t.Context(), "AccessDeniedException")
+	if !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "AccessDeniedException") || strings.Contains(err.Error(), secretARN) {
+		t.Errorf("denied: %v", err)
+	}
+	if err := refuse(t.Context(), "not a code"); strings.Contains(err.Error(), "not a code") {
+		t.Errorf("what is no code: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := refuse(ended, "ThrottlingException"); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// Six functions call App Center for a target, and none of them sees the others' calls.
+func TestTheFunctionsShareATargetsLimit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		provider   config.Provider
+		limit, own int
+	}{
+		{config.AppCenter, 100, 16}, {config.AppCenter, 3, 1}, {config.AppCenter, 0, 0}, {config.Batch, 100, 100},
+	} {
+		if got := boot.Part(config.Target{Provider: c.provider, RequestsPerMinute: c.limit}); got != c.own {
+			t.Errorf("%s with %d calls in a minute: %d, want %d", c.provider, c.limit, got, c.own)
+		}
+	}
+}
+
+func wantNamed(t *testing.T, err error, name fault.Name) {
+	t.Helper()
+	var named messages.InvokeResponse_Error
+	if !errors.As(err, &named) || named.Type != string(name) {
+		t.Errorf("got %v, want %s", err, name)
+	}
+}
+
+// A start that fails is tried again by the next invocation.
+func TestAStartThatFailsIsAnErrorWithAName(t *testing.T) {
+	c := newCloud(t)
+	h := boot.New(settings(t, c), func(context.Context, *boot.Cloud) (step.Step, error) {
+		return step.New("Nothing", func(context.Context, struct{}) (string, error) { return "", nil }), nil
+	})
+	invoke := func() error {
+		_, err := h.Invoke(t.Context(), []byte(`{}`))
+		return err
+	}
+	c.failWith("AccessDeniedException")
+	wantNamed(t, invoke(), fault.Internal)
+	c.failWith("")
+	c.configure(`{"controller": "Acme GmbH"}`)
+	err := invoke()
+	wantNamed(t, err, fault.BadInput)
+	if err == nil || !strings.Contains(err.Error(), "targets") {
+		t.Errorf("%v does not say what is wrong", err)
+	}
+	c.configure(strings.Replace(minimal, "ID", "acme", 1))
+	if err := invoke(); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}
