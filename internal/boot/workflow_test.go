@@ -86,26 +86,56 @@ func became(t *testing.T, l *ledger.Ledger, requests []string) (out []string) {
 }
 
 // The definition with the functions as processes, on DynamoDB and KMS, comes to the same end as the run in one process on
-// bbolt and a key file.
+// bbolt and a key file; also when every call meets a new process, as after a deployment or a pause.
 func TestTheFunctionsEndAsTheLocalRunDoes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs all functions")
 	}
 	t.Parallel()
+	here := onOneMachine(t)
+	for name, cold := range map[string]bool{"processes that stay": false, "a new process for every call": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := onAWS(t, cold)
+			if !slices.Equal(got.requests, here.requests) {
+				t.Errorf("the requests became\n%s\nwant, as on one machine,\n%s", strings.Join(got.requests, "\n"), strings.Join(here.requests, "\n"))
+			}
+			if !slices.Equal(got.left, here.left) {
+				t.Errorf("the providers hold %v, and %v after the run on one machine", got.left, here.left)
+			}
+			if !maps.Equal(got.calls, here.calls) {
+				t.Errorf("the providers got the calls %v, and %v from one machine", got.calls, here.calls)
+			}
+		})
+	}
+}
+
+// end is what became of a run.
+type end struct {
+	requests []string
+	left     []demo.Count   // at the providers
+	calls    map[string]int // that the providers got
+}
+
+// onAWS runs the demo's people through the functions, with an approval.
+func onAWS(t *testing.T, cold bool) end {
+	t.Helper()
 	c := newCloud(t)
 	w, cfg := world(t)
 	c.configure(string(w.Config()))
 
-	var mu sync.Mutex
-	called := map[string]bool{}
+	var called sync.Map
 	tasks := map[string]asl.Task{}
 	for _, name := range resources() {
 		f := c.function(folder(name), c.environment())
 		tasks[name] = func(ctx context.Context, in []byte) ([]byte, error) {
-			mu.Lock()
-			called[name] = true
-			mu.Unlock()
-			return f.Invoke(ctx, in)
+			called.Store(name, true)
+			if !cold {
+				return f.Invoke(ctx, in)
+			}
+			once := c.function(folder(name), c.environment())
+			defer once.Close()
+			return once.Invoke(ctx, in)
 		}
 	}
 	m, err := asl.Load(statemachine.Erasure, resources())
@@ -145,33 +175,23 @@ func TestTheFunctionsEndAsTheLocalRunDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, err := runner.Succeed(t.Context(), "job-1", token, []byte(`{}`))
-	if err != nil || end.Status != asl.Succeeded {
-		t.Fatalf("%+v, %v; the log: %s", end, err, c.logged())
+	ended, err := runner.Succeed(t.Context(), "job-1", token, []byte(`{}`))
+	if err != nil || ended.Status != asl.Succeeded {
+		t.Fatalf("%+v, %v; the log: %s", ended, err, c.logged())
 	}
-	if got := slices.Sorted(maps.Keys(called)); len(got) != len(resources()) {
-		t.Errorf("only %q were called", got)
+	for _, name := range resources() {
+		if _, ok := called.Load(name); !ok {
+			t.Errorf("%s was not called", name)
+		}
 	}
 	if log := c.logged(); log != "" {
 		t.Errorf("the functions logged: %s", log)
 	}
-
-	here, wanted, counts := onOneMachine(t)
-	if got := became(t, b.Ledger, filed.Requests); !slices.Equal(got, wanted) {
-		t.Errorf("the requests became\n%s\nwant, as on one machine,\n%s", strings.Join(got, "\n"), strings.Join(wanted, "\n"))
-	}
-	if !slices.Equal(w.Counts(), counts) {
-		t.Errorf("the providers hold %v, and %v after the run on one machine", w.Counts(), counts)
-	}
-	for op, n := range here.Calls() {
-		if got := w.Calls()[op]; got != n {
-			t.Errorf("%d calls of %s, and %d on one machine", got, op, n)
-		}
-	}
+	return end{became(t, b.Ledger, filed.Requests), w.Counts(), w.Calls()}
 }
 
 // onOneMachine runs the same on bbolt.
-func onOneMachine(t *testing.T) (w *demo.World, wanted []string, counts []demo.Count) {
+func onOneMachine(t *testing.T) end {
 	t.Helper()
 	w, cfg := world(t)
 	h, err := local.Open(t.TempDir(), true, local.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
@@ -193,5 +213,5 @@ func onOneMachine(t *testing.T) (w *demo.World, wanted []string, counts []demo.C
 	if err := h.Decide(t.Context(), run.Job, erase.Word{Plan: plan.Hash, By: "test", Approved: true}); err != nil {
 		t.Fatal(err)
 	}
-	return w, became(t, h.Base.Ledger, run.Requests), w.Counts()
+	return end{became(t, h.Base.Ledger, run.Requests), w.Counts(), w.Calls()}
 }
