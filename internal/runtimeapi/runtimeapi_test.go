@@ -182,7 +182,9 @@ func TestAProcessWhoseTimeIsOverIsKilled(t *testing.T) {
 	if _, err := f.Invoke(ctx, []byte(`"hang"`)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the context's end", err)
 	}
-	after, err := f.Invoke(t.Context(), []byte(`"pid"`))
+	again, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	after, err := f.Invoke(again, []byte(`"pid"`))
 	if err != nil || bytes.Equal(before, after) {
 		t.Errorf("the process %s that hung goes on as %s, %v", before, after, err)
 	}
@@ -231,12 +233,14 @@ func TestABootstrapThatIsNotThere(t *testing.T) {
 func TestTheProtocolIsKept(t *testing.T) {
 	t.Parallel()
 	var l log
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	f := function(t, "rude", &l)
-	out, err := f.Invoke(t.Context(), []byte(`{}`))
+	out, err := f.Invoke(ctx, []byte(`{}`))
 	if err != nil || string(out) != `"well"` {
 		t.Errorf("%s, %v", out, err)
 	}
-	_, err = f.Invoke(t.Context(), []byte(`{}`))
+	_, err = f.Invoke(ctx, []byte(`{}`))
 	wantError(t, err, "Extension.Broken")
 	if want := "400 404 400 200 403 400 400 400 413 202 400 202 "; l.String() != want {
 		t.Errorf("the statuses are %s, want %s", l.String(), want)
