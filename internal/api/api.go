@@ -21,9 +21,6 @@ import (
 //go:embed openapi.yaml
 var description []byte
 
-// Description is the OpenAPI description of the API, in YAML.
-func Description() []byte { return description }
-
 // Desk is what the API needs of intake.Desk, where the contracts stand.
 type Desk interface {
 	Submit(ctx context.Context, s intake.Submission) (intake.Receipt, error)

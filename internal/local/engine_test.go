@@ -461,3 +461,27 @@ func TestAnEntryWithoutARequestIsPassedOver(t *testing.T) {
 		t.Error("the other one was not worked on")
 	}
 }
+
+// The word is written down, and the process dies before the job hears it.
+func TestAWordThatTheJobHasNotHeardIsToldLater(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	p := newProcess(t, t.TempDir(), "", &at)
+	v := p.submit(1, intake.Submission{Urgent: true, Mode: config.Approve})
+	p.worker.Wait()
+	job := p.show(v.ID).Job
+	plan, err := p.desk.Plan(t.Context(), job, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := erase.Decide(t.Context(), p.house.Base, job, erase.Word{Plan: plan.Plan.Hash, By: "dpo", Approved: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.hour(t.Context(), p.desk, at); err != nil {
+		t.Fatal(err)
+	}
+	p.worker.Wait()
+	if j, err := p.desk.Job(t.Context(), job); err != nil || j.State != intake.Closed {
+		t.Errorf("the job is %s (%v), want closed", j.State, err)
+	}
+}
