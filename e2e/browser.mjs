@@ -83,6 +83,15 @@ export function focused(locator) {
   return locator.evaluate((element) => element === element.ownerDocument.activeElement)
 }
 
+/** getsFocus waits for an element to get the focus, which Chromium gives with the next picture of a page, not at once. */
+export async function getsFocus(locator, what) {
+  for (let n = 0; n < 100; n++) {
+    if (await focused(locator)) return
+    await locator.page().evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20))))
+  }
+  assert.fail(what)
+}
+
 /**
  * watchLive gives a list that grows with what a job's page shows of its progress, as { lit, text }, by document: within one,
  * only script can have changed something.

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import path from 'node:path'
 import { writeFile } from 'node:fs/promises'
 
-import { arrive, focused, go, tabTo } from './browser.mjs'
+import { arrive, getsFocus, go, tabTo } from './browser.mjs'
 import { link, mia, until } from './lethe.mjs'
 
 /** fillIn fills in the form and sends it, by keyboard alone; typed is by field. */
@@ -46,7 +46,7 @@ export async function ask(lethe, page, look = () => {}) {
   await fillIn(page, { email: 'mia', phone: '12', account: mia.account })
   const problems = page.getByRole('alert')
   await problems.waitFor()
-  assert.equal(await focused(problems), true, 'the list of problems has the focus')
+  await getsFocus(problems, 'the list of problems has not got the focus')
   assert.match(await page.title(), /^Error/)
   for (const [name, text, wrong] of [['email', 'mia', true], ['phone', '12', true], ['account', mia.account, false]]) {
     const field = page.locator(`input[name=${name}]`)
@@ -56,7 +56,7 @@ export async function ask(lethe, page, look = () => {}) {
   await look('form with problems')
   await problems.getByRole('link').first().focus()
   await page.keyboard.press('Enter')
-  assert.equal(await focused(page.locator('input[name=email]')), true, 'a problem leads to its field')
+  await getsFocus(page.locator('input[name=email]'), 'a problem does not lead to its field')
 
   await arrive(page, '/sent', () => fillIn(page, { email: mia.email, phone: mia.phone }))
   await look('sent')
