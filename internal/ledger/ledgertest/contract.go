@@ -40,6 +40,8 @@ func Contract(t *testing.T, open func(t *testing.T) ledger.Store) {
 		"concurrent increments are all counted":          concurrentCounters,
 		"one of many creators wins":                      concurrentCreators,
 		"concurrent writes of several items stay whole":  concurrentTransfers,
+		"a lease has one holder, until its time is over": leases,
+		"one of many holders wins":                       concurrentHolders,
 		"any sequence of calls does what a map would do": likeModel,
 	} {
 		t.Run(name, func(t *testing.T) {
