@@ -4,6 +4,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -70,6 +71,10 @@ type Options struct {
 	Machine    []byte      // the state machine's definition, in Amazon States Language
 	Now        func() time.Time
 	Log        *slog.Logger // for what goes wrong here
+
+	// StreamTime is how long a live stream lasts, after which the browser opens the next. 0: an hour. A short one is for
+	// where an answer arrives only when it is whole.
+	StreamTime time.Duration
 }
 
 // Console answers below /console. Make it with New.
@@ -94,6 +99,7 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: the state machine: %w", err)
 	}
+	o.StreamTime = cmp.Or(o.StreamTime, streamTime)
 	closed, cancel := context.WithCancel(context.Background())
 	return &Console{
 		Options: o, pages: pages, machine: m, style: versioned(stylePath, style), script: versioned(scriptPath, script),

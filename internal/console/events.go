@@ -16,7 +16,7 @@ import (
 // Limits of live streams.
 const (
 	maxStreams = 50               // at the same time
-	streamTime = time.Hour        // of one; a browser comes back by itself, and its session is looked at again
+	streamTime = time.Hour        // of one, unless Options say otherwise; a browser comes back by itself, and its session is looked at again
 	gap        = time.Second / 5  // between two pictures of a job
 	heartbeat  = 15 * time.Second // of a stream without news: proxies end silent connections
 	look       = 5 * time.Second  // between looks into the ledger, for a job that the board says nothing new of
@@ -38,7 +38,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request, _ string) error
 		http.Error(w, "Too many pages are live already. Reload this one to see how the job stands.", http.StatusServiceUnavailable)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), streamTime)
+	ctx, cancel := context.WithTimeout(r.Context(), c.StreamTime)
 	defer cancel()
 	defer context.AfterFunc(c.closed, cancel)()
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/api"
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -14,7 +15,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/form"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/live"
 	"github.com/lethe-dsr/lethe/internal/opendsr"
 	"github.com/lethe-dsr/lethe/internal/page"
 	"github.com/lethe-dsr/lethe/internal/web"
@@ -23,10 +23,14 @@ import (
 
 // Options are what the door opens to.
 type Options struct {
-	Desk  intake.Desk // its links say by which URL people reach the service
-	Keys  []byte      // the keys that certificates are verified with, a JSON Web Key Set
-	Board *live.Board // progress of jobs in this process
+	Desk  intake.Desk   // its links say by which URL people reach the service
+	Keys  []byte        // the keys that certificates are verified with, a JSON Web Key Set
+	Board console.Board // progress of jobs
 	Log   *slog.Logger
+
+	// Behind a gateway: whom it let through, as web.Keys has it, and how long a live stream lasts, as console.Options has it.
+	Gateway    func(r *http.Request, need config.Role) (web.Principal, bool)
+	StreamTime time.Duration
 }
 
 // Door answers HTTP requests.
@@ -41,7 +45,7 @@ type Door struct {
 func New(o Options) (*Door, error) {
 	serve, base := o.Desk.Config.Serve, o.Desk.Links.Base
 	keys := web.NewKeys(serve.Tokens, o.Desk.Seal.Digest, o.Desk.Now)
-	keys.HTTPS, keys.Proxies = base.Scheme == "https", serve.Proxies
+	keys.HTTPS, keys.Proxies, keys.Gateway = base.Scheme == "https", serve.Proxies, o.Gateway
 	processor, err := opendsr.New(opendsr.Options{
 		Base: o.Desk.Base, Desk: o.Desk, URL: base, Log: o.Log,
 		Need: func(next http.Handler) http.Handler { return web.Need(config.RoleSubmit, keys, next) },
@@ -57,7 +61,7 @@ func New(o Options) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	operator, err := console.New(console.Options{Desk: o.Desk, Controller: o.Desk.Config.Controller, Mode: o.Desk.Config.Mode, Machine: statemachine.Erasure, Now: o.Desk.Now, Log: o.Log, Keys: keys, Board: o.Board})
+	operator, err := console.New(console.Options{Desk: o.Desk, Controller: o.Desk.Config.Controller, Mode: o.Desk.Config.Mode, Machine: statemachine.Erasure, Now: o.Desk.Now, Log: o.Log, Keys: keys, Board: o.Board, StreamTime: o.StreamTime})
 	if err != nil {
 		return nil, err
 	}

@@ -164,7 +164,7 @@ func (d Desk) Jobs(ctx context.Context) ([]JobView, error) {
 	return page, nil
 }
 
-// seenJobs is how many jobs a list looks at, those that were opened last; what an execution works on comes on top.
+// seenJobs is how many jobs a list looks at, those that were opened last; those that are not closed come on top.
 const seenJobs = 5_000
 
 // jobs reads what Jobs chooses from, without what is counted.
@@ -180,10 +180,11 @@ func (d Desk) jobs(ctx context.Context) ([]JobView, error) {
 	}
 	slices.Sort(ids)
 	ids = ids[max(0, len(ids)-seenJobs):]
-	err := d.Ledger.Executions(ctx, func(job string) error { ids = append(ids, job); return nil })
+	working, err := d.Ledger.Working(ctx)
 	if err != nil {
 		return nil, err
 	}
+	ids = append(ids, working...)
 	slices.Sort(ids)
 	var out []JobView
 	err = d.Ledger.EachJob(ctx, slices.Compact(ids), func(j ledger.Job) error {

@@ -68,6 +68,30 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 // after 30 days, an export after hours.
 const stuck = 24 * time.Hour
 
+// StartUrgent begins jobs over the urgent requests that nobody began one for, one for each mode: whoever took them in died,
+// or a job let them go. after is how long that takes at most for one that just came in; inHand tells of requests whose job
+// is about to begin, nil for none.
+func (d Desk) StartUrgent(ctx context.Context, after time.Duration, inHand func(request string) bool) error {
+	urgent, now := map[config.Mode][]string{}, d.Now()
+	err := d.each(ctx, true, func(r ledger.Request) {
+		if !r.Urgent || r.Job != "" || r.Status != ledger.Pending || now.Sub(r.Received) <= after || inHand != nil && inHand(r.ID) {
+			return
+		}
+		if m := erase.ModeFor(r, "", d.Config.Mode); m != config.Preview { // which would leave it pending
+			urgent[m] = append(urgent[m], r.ID)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, m := range slices.Sorted(maps.Keys(urgent)) {
+		if _, err := d.Engine.Start(ctx, urgent[m], m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Warn finds the open requests that are due soon or overdue, and makes it known, once for each: by an event for whoever
 // is told of the request, and to warn for every one.
 func (d Desk) Warn(ctx context.Context, warn func(request string, s duty.State, due time.Time)) error {

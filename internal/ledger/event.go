@@ -57,6 +57,12 @@ func (l *Ledger) Outbox(ctx context.Context, do func(Event) error) error {
 	return nil
 }
 
+// Untold tells whether something of a request waits in the outbox.
+func (l *Ledger) Untold(ctx context.Context, request string) (bool, error) {
+	items, err := l.store.Query(ctx, "outbox/"+spread(request), request+"/", "", 1)
+	return len(items) > 0, err
+}
+
 // ChangeEvent lets change work on an event that is still in the outbox; ErrNotFound when it is not.
 func (l *Ledger) ChangeEvent(ctx context.Context, e Event, change func(*Event)) (Event, error) {
 	for range tries {

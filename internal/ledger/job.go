@@ -69,8 +69,40 @@ func (l *Ledger) Job(ctx context.Context, id string) (Job, error) {
 // listKey is the job's place in the list of a month's jobs.
 func (j Job) listKey() Key { return Key{"jobs/" + j.Opened.UTC().Format("2006-01"), j.ID} }
 
+// workingKey is its place in the list of the jobs that are not closed.
+func (j Job) workingKey() Key { return Key{"working", j.ID} }
+
+// Working gives the ids of the jobs that are not closed, previews among them, oldest first. Some may never have come to be.
+func (l *Ledger) Working(ctx context.Context) (ids []string, err error) {
+	err = each(ctx, l, Job{}.workingKey().Partition, "", func(id string, _ int64, _ struct{}) error {
+		ids = append(ids, id)
+		return nil
+	})
+	return ids, err
+}
+
+// NotWorking takes a job that is closed, or never came to be, out of that list.
+func (l *Ledger) NotWorking(ctx context.Context, id string) error {
+	return l.store.Write(ctx, Change{Key: Job{ID: id}.workingKey()})
+}
+
+// list makes an entry of a list, unless it is there: a step may be run again.
+func (l *Ledger) list(ctx context.Context, k Key, until time.Time) error {
+	entry := []Change{{Key: k, Data: []byte(`{}`), Expires: until}}
+	return l.one(ctx, entry, func() ([]Change, error) {
+		there, err := l.store.Get(ctx, k)
+		if err != nil || len(there) > 0 {
+			return nil, err
+		}
+		return entry, nil
+	})
+}
+
 // OpenJob writes a new job unless it is there already, and gives the one that is there.
 func (l *Ledger) OpenJob(ctx context.Context, j Job) (Job, error) {
+	if err := l.list(ctx, j.workingKey(), time.Time{}); err != nil { // first: no job may be without it
+		return Job{}, err
+	}
 	job, err := update(ctx, l, jobKey(j.ID), true, func(there *Job) error {
 		if there.ID == "" {
 			*there = j
@@ -80,14 +112,7 @@ func (l *Ledger) OpenJob(ctx context.Context, j Job) (Job, error) {
 	if err != nil || job.Mode == "preview" {
 		return job, err
 	}
-	entry := []Change{{Key: job.listKey(), Data: []byte(`{}`), Expires: job.Opened.Add(Retention)}}
-	return job, l.one(ctx, entry, func() ([]Change, error) {
-		there, err := l.store.Get(ctx, entry[0].Key)
-		if err != nil || len(there) > 0 { // the step is run again
-			return nil, err
-		}
-		return entry, nil
-	})
+	return job, l.list(ctx, job.listKey(), job.Opened.Add(Retention))
 }
 
 // Jobs gives the ids of the jobs, previews left out, that were opened in the month of a time, oldest first.
@@ -431,13 +456,19 @@ func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
 		if err := l.clear(ctx, "job/"+id, "member/"); err != nil {
 			return err
 		}
-		return l.clear(ctx, "job/"+id, "")
+		if err := l.clear(ctx, "job/"+id, ""); err != nil {
+			return err
+		}
+		return l.NotWorking(ctx, id)
 	}
 	if err := l.expireMembers(ctx, id, at.Add(Retention)); err != nil {
 		return err
 	}
 	job.Closed, job.Plan, job.Token = at, "", ""
-	return l.store.Write(ctx, Change{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)})
+	if err := l.store.Write(ctx, Change{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)}); err != nil {
+		return err
+	}
+	return l.NotWorking(ctx, id)
 }
 
 // expireMembers sets the time until which the list of a job's requests is kept.

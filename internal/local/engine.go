@@ -298,30 +298,7 @@ func (e *engine) minute(ctx context.Context, desk intake.Desk, now time.Time) er
 	if err := e.sweepOnTime(ctx, desk, now); err != nil {
 		return err
 	}
-	var ids []string
-	urgent := map[config.Mode][]string{}
-	l := e.house.Base.Ledger
-	if err := l.OpenRequests(ctx, func(id string) error { ids = append(ids, id); return nil }); err != nil {
-		return err
-	}
-	err := l.Each(ctx, ids, func(r ledger.Request) error {
-		// One that just came in is being started by whoever took it in.
-		if r.Urgent && r.Job == "" && r.Status == ledger.Pending && now.Sub(r.Received) > housekeeping && !e.inHand("", r.ID) {
-			if m := erase.ModeFor(r, "", desk.Config.Mode); m != config.Preview { // which would leave it pending
-				urgent[m] = append(urgent[m], r.ID)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for mode, ids := range urgent {
-		if _, err := e.Start(ctx, ids, mode); err != nil {
-			return err
-		}
-	}
-	return nil
+	return desk.StartUrgent(ctx, housekeeping, func(request string) bool { return e.inHand("", request) })
 }
 
 // sweepOnTime starts the sweep that the schedule asks for; one that was missed while no process ran starts at once.
@@ -368,7 +345,7 @@ func (e *engine) hour(ctx context.Context, desk intake.Desk, now time.Time) erro
 	if err != nil {
 		return err
 	}
-	if err := e.house.tidy(ctx, now.Add(-24*time.Hour)); err != nil {
+	if err := erase.Tidy(ctx, e.house.Base, now.Add(-erase.PreviewTime)); err != nil {
 		return err
 	}
 	return e.takeUp(ctx)

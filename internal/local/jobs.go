@@ -12,7 +12,6 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
-	"github.com/lethe-dsr/lethe/internal/duty"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -329,49 +328,7 @@ func (h *House) takeUp(ctx context.Context, previewsOnly bool) (ran []string, st
 			ran = append(ran, name)
 		}
 	}
-	return ran, stuck, h.tidy(ctx, h.Base.Now())
-}
-
-// tidy destroys the subjects of previews that were asked for by a time and never ran, and gives up requests whose time
-// for another try is over.
-func (h *House) tidy(ctx context.Context, asked time.Time) error {
-	l := h.Base.Ledger
-	var orphans, old []ledger.Request
-	err := l.Previews(ctx, func(id string) error {
-		r, err := l.Request(ctx, id)
-		if errors.Is(err, ledger.ErrNotFound) { // it ended a moment ago
-			return nil
-		}
-		if !r.Received.After(asked) {
-			orphans = append(orphans, r)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := l.Destroy(ctx, orphans...); err != nil {
-		return err
-	}
-	err = l.OpenRequests(ctx, func(id string) error {
-		r, err := l.Request(ctx, id)
-		if errors.Is(err, ledger.ErrNotFound) {
-			return nil
-		}
-		if r.Job == "" && h.Base.Now().After(duty.Extended(config.Regulation(r.Regulation), r.Received)) {
-			old = append(old, r)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, r := range old {
-		if _, err := l.End(ctx, r.ID, ledger.Abandoned, "", h.Base.Now()); err != nil && !errors.Is(err, ledger.ErrHeld) && !errors.Is(err, ledger.ErrFinal) {
-			return err
-		}
-	}
-	return nil
+	return ran, stuck, erase.Tidy(ctx, h.Base, h.Base.Now())
 }
 
 // failed tells why a machine could not do its work.

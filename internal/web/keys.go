@@ -28,6 +28,10 @@ type Keys struct {
 	HTTPS   bool // people reach the service by https: cookies are for https only
 	Proxies int  // reverse proxies in front, as for Client
 
+	// Gateway tells whom a gateway in front let through to something that needs a role, and which role that one has; false
+	// where the gateway asks nobody. nil without such a gateway.
+	Gateway func(r *http.Request, need config.Role) (Principal, bool)
+
 	digest func(scope, value string) string
 	now    func() time.Time
 	tokens []token
@@ -139,16 +143,26 @@ type whoKey struct{}
 // As puts a principal into a context, for Who.
 func As(ctx context.Context, p Principal) context.Context { return context.WithValue(ctx, whoKey{}, p) }
 
+// caller finds who asks for something that needs a role: by the gateway, or by a bearer token.
+func (k *Keys) caller(r *http.Request, need config.Role) (Principal, error) {
+	if k.Gateway != nil {
+		if p, ok := k.Gateway(r, need); ok {
+			return p, nil
+		}
+	}
+	return k.Bearer(r)
+}
+
 // Who is the principal that Need or As put into a context; the zero Principal, which may do nothing, where there is none.
 func Who(ctx context.Context) Principal {
 	p, _ := ctx.Value(whoKey{}).(Principal)
 	return p
 }
 
-// Need lets only requests with a bearer token of a role through; others get a problem: 401, 403 or 429.
+// Need lets only requests through of whom the gateway knows, or with a bearer token, of a role; others get a problem: 401, 403 or 429.
 func Need(role config.Role, k *Keys, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := k.Bearer(r)
+		p, err := k.caller(r, role)
 		challenge := `Bearer realm="lethe"`
 		switch {
 		case err != nil && r.Header.Get("Authorization") != "":

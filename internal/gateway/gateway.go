@@ -1,0 +1,120 @@
+// Package gateway lets an http.Handler answer for an HTTP API of Amazon API Gateway, by its payload format 2.0
+// (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
+//
+// It is own code because the library for it, aws-lambda-go-api-proxy, writes paths into the log, which hold the tokens of
+// links here, and splits headers at their commas.
+package gateway
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// maxAnswer is what Lambda takes of an answer, with what JSON adds to it left out: 6 MB.
+const maxAnswer = 6 << 20
+
+// ErrEvent is an event that is no request of an HTTP API.
+var ErrEvent = errors.New("gateway: the event is no request of an HTTP API in payload format 2.0; connect the function to a route of one")
+
+// Answer lets h answer one event. Who the API's authorizer let through is in the context of the http.Request, for Caller.
+// The address of the client is the one that the gateway saw; the host is the one that it was called by, whatever the
+// header says. The error is ErrEvent: what h does wrong becomes an answer with status 500.
+func Answer(ctx context.Context, h http.Handler, event []byte) ([]byte, error) {
+	r, err := request(ctx, event)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{header: http.Header{}}
+	h.ServeHTTP(w, r)
+	return json.Marshal(w.response())
+}
+
+// request makes the http.Request of an event.
+func request(ctx context.Context, event []byte) (*http.Request, error) {
+	var e events.APIGatewayV2HTTPRequest
+	if json.Unmarshal(event, &e) != nil || e.Version != "2.0" || e.RequestContext.DomainName == "" {
+		return nil, ErrEvent
+	}
+	body := []byte(e.Body)
+	if e.IsBase64Encoded {
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
+			return nil, ErrEvent
+		}
+	}
+	// The path comes decoded or not, by what the client sent; a mux takes either.
+	target := url.URL{Path: cmp.Or(e.RawPath, "/"), RawQuery: e.RawQueryString}
+	if p, err := url.PathUnescape(e.RawPath); err == nil && p != e.RawPath {
+		target.Path, target.RawPath = p, e.RawPath
+	}
+	r, err := http.NewRequestWithContext(ctx, cmp.Or(e.RequestContext.HTTP.Method, http.MethodGet), "/", bytes.NewReader(body))
+	if err != nil {
+		return nil, ErrEvent
+	}
+	r.URL, r.RequestURI = &target, target.RequestURI()
+	r.Host = e.RequestContext.DomainName
+	r.RemoteAddr = net.JoinHostPort(e.RequestContext.HTTP.SourceIP, "0")
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
+	for name, value := range e.Headers { // those that came several times are joined by commas, as HTTP allows
+		r.Header.Set(name, value)
+	}
+	r.Header.Del("Host")
+	if len(e.Cookies) > 0 {
+		r.Header.Set("Cookie", strings.Join(e.Cookies, "; "))
+	}
+	return r.WithContext(context.WithValue(r.Context(), callerKey{}, callerOf(e.RequestContext.Authorizer))), nil
+}
+
+// writer collects an answer.
+type writer struct {
+	header http.Header
+	sent   http.Header // as it was when the status was written
+	status int
+	body   bytes.Buffer
+}
+
+func (w *writer) Header() http.Header { return w.header }
+
+func (w *writer) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status, w.sent = status, w.header.Clone()
+	}
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	if w.body.Len()+len(b) > maxAnswer {
+		return 0, http.ErrContentLength
+	}
+	return w.body.Write(b)
+}
+
+// Flush is for streams: what they have sent comes with the whole answer.
+func (w *writer) Flush() { w.WriteHeader(http.StatusOK) }
+
+func (w *writer) response() events.APIGatewayV2HTTPResponse {
+	w.WriteHeader(http.StatusOK)
+	out := events.APIGatewayV2HTTPResponse{StatusCode: w.status, Headers: map[string]string{}, Cookies: w.sent["Set-Cookie"]}
+	for name, values := range w.sent {
+		if name != "Set-Cookie" {
+			out.Headers[name] = strings.Join(values, ", ")
+		}
+	}
+	if utf8.Valid(w.body.Bytes()) {
+		out.Body = w.body.String()
+	} else {
+		out.Body, out.IsBase64Encoded = base64.StdEncoding.EncodeToString(w.body.Bytes()), true
+	}
+	return out
+}
