@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"slices"
@@ -11,9 +12,10 @@ import (
 
 // Caller is whom an authorizer of the API let through.
 type Caller struct {
-	Name  string   // of a role or user of IAM, or the subject of a JWT
-	IAM   bool     // it may do what the policy of its role lets it call
-	Roles []string // of a JWT: what follows "lethe/", "lethe:" or "lethe." in its scope, scp, roles, permissions and cognito:groups
+	Name    string   // of a role or user of IAM, or the subject of a JWT
+	Session string   // of a role of IAM: who took it on
+	IAM     bool     // it may do what the policy of its role lets it call
+	Roles   []string // of a JWT: what follows "lethe/", "lethe:" or "lethe." in its scope, scp, roles, permissions and cognito:groups
 }
 
 type callerKey struct{}
@@ -38,10 +40,14 @@ func callerOf(a *events.APIGatewayV2HTTPRequestContextAuthorizerDescription) Cal
 	case a == nil:
 	case a.IAM != nil && a.IAM.UserARN != "":
 		// arn:aws:sts::111122223333:assumed-role/ROLE/SESSION or arn:aws:iam::111122223333:user/NAME
-		_, name, _ := strings.Cut(a.IAM.UserARN, "/")
-		return Caller{Name: cut(name, a.IAM.UserARN), IAM: true}
+		kind, name, _ := strings.Cut(a.IAM.UserARN, "/")
+		c := Caller{Name: fit(cmp.Or(name, kind)), IAM: true}
+		if role, session, ok := strings.Cut(name, "/"); ok && strings.HasSuffix(kind, ":assumed-role") {
+			c.Name, c.Session = fit(role), fit(session)
+		}
+		return c
 	case a.JWT != nil && a.JWT.Claims["sub"] != "":
-		c := Caller{Name: cut(a.JWT.Claims["sub"], "")}
+		c := Caller{Name: fit(a.JWT.Claims["sub"])}
 		for _, claim := range roleClaims {
 			for _, word := range strings.Fields(strings.Trim(a.JWT.Claims[claim], "[]")) {
 				role, ok := strings.CutPrefix(strings.ToLower(strings.Trim(word, `",`)), "lethe")
@@ -55,10 +61,7 @@ func callerOf(a *events.APIGatewayV2HTTPRequestContextAuthorizerDescription) Cal
 	return Caller{}
 }
 
-func cut(name, otherwise string) string {
-	if name == "" {
-		name = otherwise
-	}
+func fit(name string) string {
 	name = odd.ReplaceAllString(name, "_")
 	return name[:min(len(name), maxName)]
 }

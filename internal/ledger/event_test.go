@@ -344,3 +344,27 @@ func TestAnEventOutlivesItsRequest(t *testing.T) {
 	must(t, l.Outbox(ctx, func(e ledger.Event) error { return l.DropEvent(ctx, e) }))
 	wantOutbox(t, l)
 }
+
+func TestARequestIsUntoldWhileAnEventOfItWaits(t *testing.T) {
+	t.Parallel()
+	l, ctx := open(t), t.Context()
+	must(t, l.File(ctx, []ledger.Request{unverified("r1", time.Now().Add(time.Hour)), unverified("r10", time.Now().Add(time.Hour))}))
+	var first ledger.Event
+	must(t, l.Outbox(ctx, func(e ledger.Event) error {
+		if e.Request == "r1" {
+			first = e
+		}
+		return nil
+	}))
+	for _, want := range []bool{true, false} {
+		got, err := l.Untold(ctx, "r1")
+		must(t, err)
+		if got != want {
+			t.Errorf("untold: %t, want %t", got, want)
+		}
+		must(t, l.DropEvent(ctx, first))
+	}
+	if got, err := l.Untold(ctx, "r10"); err != nil || !got {
+		t.Errorf("another request: untold %t, %v", got, err)
+	}
+}

@@ -224,3 +224,33 @@ func TestJobsAreListedByMonth(t *testing.T) {
 		t.Errorf("the place in the list is kept until %v", c.Expires)
 	}
 }
+
+func TestJobsAreListedUntilTheyAreClosed(t *testing.T) {
+	t.Parallel()
+	l, ctx := open(t), t.Context()
+	want := func(when string, jobs ...string) {
+		t.Helper()
+		got, err := l.Working(ctx)
+		must(t, err)
+		if !slices.Equal(got, jobs) {
+			t.Errorf("%s: %v, want %v", when, got, jobs)
+		}
+	}
+	for _, j := range []ledger.Job{{ID: "a", Mode: "erase"}, {ID: "b", Mode: "preview"}, {ID: "c", Mode: "approve"}} {
+		for range 2 { // a step may be run again
+			_, err := l.OpenJob(ctx, j)
+			must(t, err)
+		}
+	}
+	want("open", "a", "b", "c")
+	for _, id := range []string{"a", "b"} {
+		must(t, l.EndJob(ctx, id, time.Now()))
+	}
+	want("two are closed", "c")
+	_, err := l.OpenJob(ctx, ledger.Job{ID: "a", Mode: "erase"}) // by a step that was late
+	must(t, err)
+	want("one is run again", "a", "c")
+	must(t, l.NotWorking(ctx, "a"))
+	must(t, l.NotWorking(ctx, "a"))
+	want("it is taken out", "c")
+}

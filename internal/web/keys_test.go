@@ -236,3 +236,41 @@ func TestAForgedSessionIsNone(t *testing.T) {
 		t.Error("two cookies are a session: one of them may be somebody else's")
 	}
 }
+
+// Behind a gateway that asks who somebody is, its word counts; where it asks nobody, tokens do.
+func TestAGatewaysWordCounts(t *testing.T) {
+	t.Parallel()
+	k, _ := keys(officerToken)
+	k.Gateway = func(r *http.Request, need config.Role) (web.Principal, bool) {
+		switch r.Header.Get("Let-Through") {
+		case "as it needs":
+			return web.Principal{Name: "crm", Role: need}, true
+		case "without a role":
+			return web.Principal{Name: "crm"}, true
+		}
+		return web.Principal{}, false
+	}
+	for _, c := range []struct {
+		let, token string
+		want       int
+	}{
+		{"as it needs", "", http.StatusOK}, {"as it needs", "wrong", http.StatusOK},
+		{"without a role", "", http.StatusForbidden}, {"without a role", officerToken, http.StatusForbidden},
+		{"", "", http.StatusUnauthorized}, {"", crmToken, http.StatusForbidden}, {"", officerToken, http.StatusOK},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Let-Through", c.let)
+		if c.token != "" {
+			r.Header.Set("Authorization", "Bearer "+c.token)
+		}
+		w := httptest.NewRecorder()
+		web.Need(config.RoleApprove, k, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if who := web.Who(r.Context()); !who.May(config.RoleApprove) {
+				t.Errorf("%+v came through as %+v", c, who)
+			}
+		})).ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%+v: %d", c, w.Code)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// maxPreviews in an hour: each costs an export, of which App Center allows about 15 a day.
+const maxPreviews = 20
+
+// engine is the intake.Engine on Step Functions.
+type engine struct {
+	erase.Base
+	client  *sfn.Client
+	machine string // ARN
+	refused func(ctx context.Context, err error) error
+}
+
+// Start begins a job over requests. Its places are reserved before its execution begins; one that never begins leaves the
+// requests free.
+func (e engine) Start(ctx context.Context, requests []string, mode config.Mode) (string, error) {
+	if mode == config.Preview {
+		ok, err := e.Ledger.Allow(ctx, "previews", maxPreviews, time.Hour, e.Now())
+		if err != nil {
+			return "", err
+		}
+		if !ok {
+			return "", fault.New(fault.LedgerBusy, "%d previews were asked for in an hour; ask again later", maxPreviews)
+		}
+	}
+	for _, id := range requests {
+		if _, err := e.Ledger.Request(ctx, id); errors.Is(err, ledger.ErrNotFound) {
+			return "", fault.New(fault.BadInput, "requests: one of them is not in the ledger")
+		} else if err != nil {
+			return "", err
+		}
+	}
+	job := e.NewID()
+	input, err := json.Marshal(erase.Input{Mode: mode})
+	if err != nil {
+		return "", err
+	}
+	if err := e.Ledger.Invite(ctx, job, requests); err != nil {
+		return "", err
+	}
+	text := string(input)
+	_, err = e.client.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &e.machine, Name: &job, Input: &text})
+	if err != nil {
+		return "", e.refused(ctx, err)
+	}
+	slog.InfoContext(ctx, "a job begins", "job", job, "requests", len(requests))
+	return job, nil
+}
+
+// Decide writes down a person's word on a plan, and lets its execution go on. An execution that does not wait any more is
+// found out before anything is written: what the evidence calls approved must not have been kept for lack of an answer.
+func (e engine) Decide(ctx context.Context, id string, word erase.Word) error {
+	job, err := e.Ledger.Job(ctx, id)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return nothingWaits(id)
+	case err != nil:
+		return err
+	case said(job, word):
+		if job.Token == "" { // before, and the job has gone on since
+			return nil
+		}
+	case job.Token == "":
+		return nothingWaits(id)
+	default:
+		waits, err := e.beat(ctx, job.Token)
+		if err != nil {
+			return err
+		}
+		if !waits {
+			return nothingWaits(id)
+		}
+	}
+	token, err := erase.Decide(ctx, e.Base, id, word)
+	if fault.Is(err, fault.WrongPlan) {
+		if job, again := e.Ledger.Job(ctx, id); again == nil && said(job, word) {
+			return nil // by somebody else a moment ago
+		}
+	}
+	if err != nil {
+		return err
+	}
+	slog.InfoContext(ctx, "a plan was decided", "job", id, "approved", word.Approved, "by", word.By)
+	return e.answer(ctx, token)
+}
+
+// said tells whether this very word on a plan was given before.
+func said(job ledger.Job, w erase.Word) bool { return slices.ContainsFunc(job.Approvals, w.Same) }
+
+func nothingWaits(job string) error {
+	return fault.New(fault.WrongPlan, "job %s: nothing waits for approval, or its time is over", job)
+}
+
+// answer lets an execution go on whose plan was decided. It is no error when it has gone on already.
+func (e engine) answer(ctx context.Context, token string) error {
+	output := "{}"
+	_, err := e.client.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &output})
+	if over(err) {
+		return nil
+	}
+	return e.refused(ctx, err)
+}
+
+// beat tells Step Functions that somebody still knows of a plan that waits, and gives whether it does.
+func (e engine) beat(ctx context.Context, token string) (waits bool, err error) {
+	_, err = e.client.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: &token})
+	if over(err) {
+		return false, nil
+	}
+	return err == nil, e.refused(ctx, err)
+}
+
+// over tells whether a token's task does not wait any more.
+func over(err error) bool {
+	var timedOut *types.TaskTimedOut
+	var unknown *types.TaskDoesNotExist
+	return errors.As(err, &timedOut) || errors.As(err, &unknown)
+}
+
+// Tell does nothing: the table's stream wakes the function that tells.
+func (engine) Tell() {}
+
+// stopped tells since when an execution has ended, and whether it has. One that Step Functions does not know any more, or
+// never did, has ended at the zero time.
+func (e engine) stopped(ctx context.Context, job string) (at time.Time, ended bool, err error) {
+	arn := e.execution(job)
+	out, err := e.client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn, IncludedData: types.IncludedDataMetadataOnly})
+	var unknown *types.ExecutionDoesNotExist
+	switch {
+	case errors.As(err, &unknown):
+		return time.Time{}, true, nil
+	case err != nil:
+		return time.Time{}, false, e.refused(ctx, err)
+	case out.Status == types.ExecutionStatusRunning, out.Status == types.ExecutionStatusPendingRedrive, out.StopDate == nil:
+		return time.Time{}, false, nil
+	}
+	return *out.StopDate, true, nil
+}
+
+// execution is the ARN of a job's execution: arn:…:stateMachine:NAME becomes arn:…:execution:NAME:JOB.
+func (e engine) execution(job string) string {
+	return strings.Replace(e.machine, ":stateMachine:", ":execution:", 1) + ":" + job
+}
