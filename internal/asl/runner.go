@@ -177,6 +177,16 @@ func (r *Runner) Resume(ctx context.Context, name string) (Result, error) {
 // is stored before anything follows from it. While the execution is running, because its task has not returned yet, the
 // answer is stored for it and the Result is Running. Errors: ErrToken, ErrTimedOut, ErrNoExecution, and those of Start.
 func (r *Runner) Succeed(ctx context.Context, name, token string, output []byte) (Result, error) {
+	return r.succeed(ctx, name, true, token, output)
+}
+
+// Accept answers a task token as Succeed does, and runs nothing of the execution: Resume does.
+func (r *Runner) Accept(ctx context.Context, name, token string, output []byte) error {
+	_, err := r.succeed(ctx, name, false, token, output)
+	return err
+}
+
+func (r *Runner) succeed(ctx context.Context, name string, run bool, token string, output []byte) (Result, error) {
 	v, err := decode(output)
 	if err == nil {
 		err = within(v, "it")
@@ -184,16 +194,16 @@ func (r *Runner) Succeed(ctx context.Context, name, token string, output []byte)
 	if err != nil {
 		return Result{}, fmt.Errorf("the answer for execution %s: %w", name, err)
 	}
-	return r.answer(ctx, name, token, answer{Output: encode(v)})
+	return r.answer(ctx, name, run, token, answer{Output: encode(v)})
 }
 
 // Fail answers a task token with an error, as SendTaskFailure does, and runs the execution on. Otherwise as Succeed.
 func (r *Runner) Fail(ctx context.Context, name, token, errorName, cause string) (Result, error) {
-	return r.answer(ctx, name, token, answer{Failed: true, Error: errorName, Cause: cause})
+	return r.answer(ctx, name, true, token, answer{Failed: true, Error: errorName, Cause: cause})
 }
 
-func (r *Runner) answer(ctx context.Context, name, token string, a answer) (Result, error) {
-	return r.with(ctx, name, true, func(e *execution, running bool) error {
+func (r *Runner) answer(ctx context.Context, name string, run bool, token string, a answer) (Result, error) {
+	return r.with(ctx, name, run, func(e *execution, running bool) error {
 		if !running {
 			if err := e.load(ctx); err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 
+	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -24,10 +25,10 @@ const minimal = `{"controller": "Acme GmbH", "targets": [{"id": "ID", "provider"
 func TestSettingsComeFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
-		"LETHE_TABLE": "ledger", "LETHE_SEALING_KEY": "a", "LETHE_SIGNING_KEY": "b", "LETHE_CONFIG": "c", "LETHE_STATE_MACHINE": machineARN,
+		"LETHE_TABLE": "ledger", "LETHE_SEALING_KEY": "a", "LETHE_SIGNING_KEY": "b", "LETHE_CONFIG": "c", "LETHE_STATE_MACHINE": awslocal.MachineARN,
 	}
 	getenv := func(name string) string { return env[name] }
-	want := boot.Settings{Table: "ledger", SealingKey: "a", SigningKey: "b", Config: "c", StateMachine: machineARN}
+	want := boot.Settings{Table: "ledger", SealingKey: "a", SigningKey: "b", Config: "c", StateMachine: awslocal.MachineARN}
 	if got, err := boot.Read(getenv); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -54,7 +55,7 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 func settings(t *testing.T, c *cloud) boot.Settings {
 	t.Helper()
 	env := map[string]string{}
-	for _, e := range c.environment() {
+	for _, e := range c.Environment() {
 		name, v, _ := strings.Cut(e, "=")
 		env[name] = v
 		t.Setenv(name, v)
@@ -87,19 +88,17 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 		{"second", 2 * time.Minute, "second", 2},
 		{"second", time.Minute, "second", 2},
 	} {
-		c.configure(strings.Replace(minimal, "ID", call.configured, 1))
+		c.Configure(strings.Replace(minimal, "ID", call.configured, 1))
 		now = now.Add(call.later)
 		out, err := started.Invoke(t.Context(), []byte(`{}`))
 		if err != nil || string(out) != `"`+call.want+`"` {
 			t.Fatalf("%s, %v, want %s", out, err, call.want)
 		}
-		c.mu.Lock()
-		if c.reads != call.reads {
-			t.Errorf("the secret was read %d times, want %d", c.reads, call.reads)
+		if n := c.Reads(); n != call.reads {
+			t.Errorf("the secret was read %d times, want %d", n, call.reads)
 		}
-		c.mu.Unlock()
 	}
-	if n := len(c.kms.Calls()); n != 2 {
+	if n := len(c.KMS.Calls()); n != 2 {
 		t.Errorf("%d calls to KMS, want one that makes the key for digests and one that opens it", n)
 	}
 }
@@ -115,14 +114,12 @@ func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 	for status, want := range map[string]bool{
 		"RUNNING": true, "PENDING_REDRIVE": true, "SUCCEEDED": false, "FAILED": false, "TIMED_OUT": false, "ABORTED": false, "": false,
 	} {
-		c.mu.Lock()
-		c.executions["arn:aws:states:eu-central-1:111122223333:execution:lethe:job-1"] = status
-		c.mu.Unlock()
+		c.Executions(func(name string) string { return map[string]string{"job-1": status}[name] })
 		if got := alive(t.Context(), "job-1"); got != want {
 			t.Errorf("%q: alive %t", status, got)
 		}
 	}
-	c.failWith("AccessDeniedException")
+	c.Break("AccessDeniedException")
 	if !alive(t.Context(), "job-1") {
 		t.Error("nobody knows whether it runs, and it is not alive")
 	}
@@ -131,13 +128,13 @@ func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 func TestWhatAWSRefusesHasANameAndNoText(t *testing.T) {
 	t.Parallel()
 	refuse := func(ctx context.Context, code string) error {
-		return boot.Refused(ctx, retry.NewStandard(), &smithy.GenericAPIError{Code: code, Message: "about " + secretARN})
+		return boot.Refused(ctx, retry.NewStandard(), &smithy.GenericAPIError{Code: code, Message: "about " + awslocal.SecretARN})
 	}
-	if err := refuse(t.Context(), "ThrottlingException"); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), secretARN) {
+	if err := refuse(t.Context(), "ThrottlingException"); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), awslocal.SecretARN) {
 		t.Errorf("throttled: %v", err)
 	}
 	err := refuse(t.Context(), "AccessDeniedException")
-	if !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "AccessDeniedException") || strings.Contains(err.Error(), secretARN) {
+	if !fault.Is(err, fault.Internal) || !strings.Contains(err.Error(), "AccessDeniedException") || strings.Contains(err.Error(), awslocal.SecretARN) {
 		t.Errorf("denied: %v", err)
 	}
 	if err := refuse(t.Context(), "not a code"); strings.Contains(err.Error(), "not a code") {
@@ -183,16 +180,16 @@ func TestAStartThatFailsIsAnErrorWithAName(t *testing.T) {
 		_, err := h.Invoke(t.Context(), []byte(`{}`))
 		return err
 	}
-	c.failWith("AccessDeniedException")
+	c.Break("AccessDeniedException")
 	wantNamed(t, invoke(), fault.Internal)
-	c.failWith("")
-	c.configure(`{"controller": "Acme GmbH"}`)
+	c.Break("")
+	c.Configure(`{"controller": "Acme GmbH"}`)
 	err := invoke()
 	wantNamed(t, err, fault.BadInput)
 	if err == nil || !strings.Contains(err.Error(), "targets") {
 		t.Errorf("%v does not say what is wrong", err)
 	}
-	c.configure(strings.Replace(minimal, "ID", "acme", 1))
+	c.Configure(strings.Replace(minimal, "ID", "acme", 1))
 	if err := invoke(); err != nil {
 		t.Errorf("after that: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/runtimeapi"
 )
 
@@ -16,13 +17,13 @@ func TestEveryProgramIsItsStep(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	w, _ := world(t)
-	c.configure(string(w.Config()))
-	for _, name := range resources() {
-		f := c.function(folder(name), c.environment())
+	c.Configure(string(w.Config()))
+	for _, name := range awslocal.Resources() {
+		f := c.function(awslocal.Folder(name), c.Environment())
 		_, err := f.Invoke(t.Context(), []byte(`{"job": 1}`))
 		var e *runtimeapi.Error
 		if !errors.As(err, &e) || e.Type != "BadInput" || !strings.HasPrefix(e.Message, strings.TrimSuffix(name, "FunctionArn")+": ") {
-			t.Errorf("%s: got %v", folder(name), err)
+			t.Errorf("%s: got %v", awslocal.Folder(name), err)
 		}
 		f.Close()
 	}
@@ -40,8 +41,8 @@ func TestAFunctionWithoutSettingsDoesNotStart(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for _, name := range []string{"LETHE_TABLE", "LETHE_SEALING_KEY", "LETHE_SIGNING_KEY", "LETHE_CONFIG", "LETHE_STATE_MACHINE"} {
-		if !strings.Contains(c.logged(), name+" is not set") {
-			t.Errorf("the log does not say that %s is missing: %s", name, c.logged())
+		if !strings.Contains(c.Printed(), name+" is not set") {
+			t.Errorf("the log does not say that %s is missing: %s", name, c.Printed())
 		}
 	}
 }

@@ -12,36 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
 	"github.com/lethe-dsr/lethe/internal/asl"
+	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
-	"github.com/lethe-dsr/lethe/statemachine"
 )
-
-// folder is the function's of a resource: delete-install of DeleteInstallFunctionArn.
-func folder(resource string) string {
-	var b strings.Builder
-	for n, r := range strings.TrimSuffix(resource, "FunctionArn") {
-		if n > 0 && r >= 'A' && r <= 'Z' {
-			b.WriteByte('-')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToLower(b.String())
-}
-
-func resources() (names []string) {
-	for _, step := range []string{
-		"OpenJob", "ExportDevices", "MatchSubject", "RemoveExport", "ListAudiences", "ListNotifications", "ReviewFindings",
-		"RequestApproval", "DeleteInstall", "DeleteAudiences", "DeleteNotifications", "BatchDelete", "CloseJob",
-	} {
-		names = append(names, step+"FunctionArn")
-	}
-	return names
-}
 
 // world is the demo's: the same for every run.
 func world(t *testing.T) (*demo.World, config.Config) {
@@ -123,7 +103,7 @@ func onAWS(t *testing.T, cold bool) end {
 	t.Helper()
 	c := newCloud(t)
 	w, cfg := world(t)
-	c.configure(string(w.Config()))
+	c.Configure(string(w.Config()))
 
 	people := strings.FieldsFunc(string(w.PeopleCSV()), func(r rune) bool { return r == ',' || r == '\n' })
 	nobody := func(name string, payload []byte) {
@@ -135,13 +115,13 @@ func onAWS(t *testing.T, cold bool) end {
 	}
 	var called sync.Map
 	tasks := map[string]asl.Task{}
-	for _, name := range resources() {
-		f := c.function(folder(name), c.environment())
+	for _, name := range awslocal.Resources() {
+		f := c.function(awslocal.Folder(name), c.Environment())
 		tasks[name] = func(ctx context.Context, in []byte) ([]byte, error) {
 			called.Store(name, true)
 			with := f
 			if cold {
-				with = c.function(folder(name), c.environment())
+				with = c.function(awslocal.Folder(name), c.Environment())
 				defer with.Close()
 			}
 			out, err := with.Invoke(ctx, in)
@@ -150,11 +130,7 @@ func onAWS(t *testing.T, cold bool) end {
 			return out, err
 		}
 	}
-	m, err := asl.Load(statemachine.Erasure, resources())
-	if err != nil {
-		t.Fatal(err)
-	}
-	runner, err := asl.New(m, tasks, &records{}, asl.Options{
+	m, err := c.Deploy(tasks, asl.Options{
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Observe: func(e asl.Event) {
 			if e.Kind == asl.Caught || e.Kind == asl.Retried || e.Kind == asl.Broken {
@@ -165,6 +141,8 @@ func onAWS(t *testing.T, cold bool) end {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(m.Close)
+	states := sfn.NewFromConfig(c.AWS())
 	b := c.base()
 	b.Config = cfg
 	filed, err := erase.File(t.Context(), b, "api", false, w.People())
@@ -175,28 +153,35 @@ func onAWS(t *testing.T, cold bool) end {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waits, err := runner.Start(t.Context(), "job-1", input)
-	if err != nil || waits.Status != asl.Waiting {
-		t.Fatalf("%+v, %v; the log: %s", waits, err, c.logged())
+	machine, job, text := awslocal.MachineARN, "job-1", string(input)
+	if _, err := states.StartExecution(t.Context(), &sfn.StartExecutionInput{StateMachineArn: &machine, Name: &job, Input: &text}); err != nil {
+		t.Fatal(err)
 	}
-	plan, err := erase.LoadPlan(t.Context(), b, "job-1", false)
+	if waits, err := m.Settled(t.Context(), job); err != nil || waits.Status != asl.Waiting {
+		t.Fatalf("%+v, %v; the log: %s", waits, err, c.Printed())
+	}
+	plan, err := erase.LoadPlan(t.Context(), b, job, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := erase.Decide(t.Context(), b, "job-1", erase.Word{Plan: plan.Hash, By: "test", Approved: true})
+	token, err := erase.Decide(t.Context(), b, job, erase.Word{Plan: plan.Hash, By: "test", Approved: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended, err := runner.Succeed(t.Context(), "job-1", token, []byte(`{}`))
+	empty := "{}"
+	if _, err := states.SendTaskSuccess(t.Context(), &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &empty}); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := m.Settled(t.Context(), job)
 	if err != nil || ended.Status != asl.Succeeded {
-		t.Fatalf("%+v, %v; the log: %s", ended, err, c.logged())
+		t.Fatalf("%+v, %v; the log: %s", ended, err, c.Printed())
 	}
-	for _, name := range resources() {
+	for _, name := range awslocal.Resources() {
 		if _, ok := called.Load(name); !ok {
 			t.Errorf("%s was not called", name)
 		}
 	}
-	if log := c.logged(); log != "" {
+	if log := c.Printed(); log != "" {
 		t.Errorf("the functions logged: %s", log)
 	}
 	return end{became(t, b.Ledger, filed.Requests), w.Counts(), w.Calls()}

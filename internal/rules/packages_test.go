@@ -20,10 +20,12 @@ func may() map[string][]string {
 	base := []string{"internal/fault"}
 	with := func(more ...string) []string { return append(base, more...) }
 	return map[string][]string{
-		"cmd/lethe":     {"internal/cli"},
-		"internal/cli":  with("internal/local", "internal/asl", "internal/config", "internal/demo", "internal/erase", "internal/ledger", "internal/people", "internal/seal", "internal/subject"),
-		"internal/demo": with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
-		"internal/boot": with("internal/config", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/provider", "internal/seal/kmskey", "internal/step", "internal/steps"),
+		"cmd/lethe":                 {"internal/cli"},
+		"internal/cli":              with("internal/local", "internal/asl", "internal/config", "internal/demo", "internal/erase", "internal/ledger", "internal/people", "internal/seal", "internal/subject"),
+		"internal/demo":             with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
+		"internal/boot":             with("internal/config", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/provider", "internal/seal/kmskey", "internal/step", "internal/steps"),
+		"internal/awslocal":         {"internal/asl", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/runtimeapi", "internal/seal/kmskey", "internal/seal/kmstest", "internal/steps", "statemachine"},
+		"internal/awslocal/awstest": {"internal/awslocal", "internal/ledger/dynamotest"},
 		"internal/local": with("internal/asl", "internal/config", "internal/erase", "internal/ledger", "internal/ledger/boltstore", "internal/provider", "internal/seal", "internal/step", "internal/steps", "internal/subject", "statemachine",
 			"internal/deliver", "internal/door", "internal/duty", "internal/intake", "internal/link", "internal/live", "internal/mail", "internal/outbox"),
 		"internal/door":                    with("internal/api", "internal/config", "internal/console", "internal/form", "internal/intake", "internal/ledger", "internal/live", "internal/opendsr", "internal/page", "internal/web", "statemachine"),
@@ -124,7 +126,7 @@ func sources(t *testing.T) []source {
 func TestDependenciesPointOneWay(t *testing.T) {
 	t.Parallel()
 	allowed := may()
-	aws := []string{"internal/boot", "internal/step", "internal/local", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/seal/kmskey", "internal/seal/kmstest"}
+	aws := []string{"internal/awslocal", "internal/boot", "internal/step", "internal/local", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/seal/kmskey", "internal/seal/kmstest"}
 	seen := map[string]bool{}
 	for _, s := range sources(t) {
 		seen[s.dir] = true

@@ -42,6 +42,7 @@ type Function struct {
 	closed bool
 	idle   []*process // the last used at the end
 	alive  map[*process]bool
+	starts int
 }
 
 // New makes a function of its name and its bootstrap; a process is started when the first invocation needs one. env is
@@ -90,7 +91,15 @@ func (f *Function) take() (*process, error) {
 		return nil, err
 	}
 	f.alive[p] = true
+	f.starts++
 	return p, nil
+}
+
+// Started is how many processes were started so far.
+func (f *Function) Started() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.starts
 }
 
 // Close ends all processes. Invocations under way fail.

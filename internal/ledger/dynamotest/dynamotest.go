@@ -1,17 +1,19 @@
-// Package dynamotest serves DynamoDB to tests: dynalite, a process of its own that speaks DynamoDB's protocol and has
+// Package dynamotest serves DynamoDB on this machine: dynalite, a process of its own that speaks DynamoDB's protocol and has
 // its limits and error messages, and in front of it a proxy that adds the one operation that dynalite lacks,
 // TransactWriteItems, counts what calls cost, and can fail in the ways that DynamoDB fails.
 package dynamotest
 
 import (
 	"bufio"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -22,34 +24,59 @@ import (
 // Region is the region that clients of a Server name; the Server takes any.
 const Region = "eu-central-1"
 
+// T is what this package needs of a testing.TB: programs that serve DynamoDB without a test do not link package testing.
+type T interface {
+	Helper()
+	Context() context.Context
+	Cleanup(func())
+	Skip(...any)
+	Error(...any)
+	Fatal(...any)
+}
+
 // Start runs dynalite until the test ends. Where `make dynalite` has not been run the test is skipped, and fails where
 // the environment says CI.
-func Start(t testing.TB) *Server {
+func Start(t T) *Server {
 	t.Helper()
-	dir := filepath.Join(root(t), "internal", "ledger", "dynamostore", "testdata", "dynalite")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "dynalite")); err != nil {
-		const missing = "dynalite, the DynamoDB of the tests, is not installed; run: make dynalite"
-		if os.Getenv("CI") == "" {
-			t.Skip(missing)
-		}
-		t.Fatal(missing)
+	dir := Installed(t)
+	s, err := Launch(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	s := &Server{dynalite: "http://127.0.0.1:" + launch(t, dir)}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s.Share(t)
 }
 
-// Share gives a Server with calls and faults of its own on the same dynalite. Transactions of one are not kept apart from
-// calls to the other: give each its own table.
-func (s *Server) Share(t testing.TB) *Server {
-	shared := &Server{dynalite: s.dynalite, tokens: map[string]string{}, hand: map[string]bool{}}
+// Installed gives the directory of dynalite. Where `make dynalite` has not been run the test is skipped, and fails where
+// the environment says CI.
+func Installed(t T) (dir string) {
+	t.Helper()
+	dir = filepath.Join(Root(t), Directory)
+	if err := Check(dir); err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skip(err)
+		}
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Share gives a Server with calls and faults of its own on the same dynalite, served until the test ends. Transactions of
+// one are not kept apart from calls to the other: give each its own table.
+func (s *Server) Share(t T) *Server {
+	shared := newServer(s.dynalite)
 	front := httptest.NewServer(shared)
 	t.Cleanup(front.Close)
 	shared.URL = front.URL
 	return shared
 }
 
-// root is the directory of go.mod, above the one in which go test runs the test.
-func root(t testing.TB) string {
+// Root is the directory of go.mod, above the one in which go test runs the test.
+func Root(t T) string {
 	dir, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -65,33 +92,56 @@ func root(t testing.TB) string {
 	}
 }
 
-// launch starts the process and gives its port. It ends with its standard input, so also when the test is killed.
-func launch(t testing.TB, dir string) (port string) {
+// Directory is where `make dynalite` installs it, in the repository.
+const Directory = "internal/ledger/dynamostore/testdata/dynalite"
+
+// Check tells what is missing for Launch: Node.js or dynalite.
+func Check(dir string) error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return errors.New("Node.js, which runs dynalite, a DynamoDB on this machine, is not on the path; install version 20 or later")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "dynalite")); err != nil {
+		return fmt.Errorf("dynalite, a DynamoDB on this machine, is not installed in %s; run `make dynalite` in the repository", dir)
+	}
+	return nil
+}
+
+// Launch starts dynalite from the directory that it is installed in, and gives a Server in front of it, which the caller
+// serves: it is a http.Handler, and its Client needs URL to be set. Close ends it. It also ends with this process, in
+// whatever way that ends.
+func Launch(dir string) (*Server, error) {
 	cmd := exec.Command("node", "serve.js")
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start dynalite: %v; Node.js 20 or later has to be on the path", err)
+		return nil, fmt.Errorf("start dynalite: %w", err)
 	}
-	t.Cleanup(func() {
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	s := newServer("http://127.0.0.1:" + strings.TrimSpace(line))
+	s.end = func() error {
 		stdin.Close()
 		io.Copy(io.Discard, stdout)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("dynalite: %v", err)
-		}
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("dynalite did not start: %v", err)
+		return cmd.Wait()
 	}
-	return strings.TrimSpace(line)
+	if err != nil {
+		return nil, fmt.Errorf("dynalite did not start: %w", errors.Join(err, s.Close()))
+	}
+	return s, nil
+}
+
+// Close ends dynalite where Launch started it, and returns when it has ended.
+func (s *Server) Close() error {
+	if err := s.end(); err != nil {
+		return fmt.Errorf("dynalite: %w", err)
+	}
+	return nil
 }
 
 // Client is the SDK's client for the Server. Options come after its own.
@@ -103,11 +153,18 @@ func (s *Server) Client(options ...func(*dynamodb.Options)) *dynamodb.Client {
 	}, options...)
 }
 
-// Table makes a table as template.yaml describes the ledger's. (dynalite does not delete expired items, and DynamoDB
-// may not for days.)
-func (s *Server) Table(t testing.TB, name string) {
+// Table makes a table as CreateTable does.
+func (s *Server) Table(t T, name string) {
 	t.Helper()
-	_, err := s.Client().CreateTable(t.Context(), &dynamodb.CreateTableInput{
+	if err := s.CreateTable(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// CreateTable makes a table as template.yaml describes the ledger's. (dynalite does not delete expired items, and
+// DynamoDB may not for days.)
+func (s *Server) CreateTable(ctx context.Context, name string) error {
+	_, err := s.Client().CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName:   &name,
 		BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{
@@ -119,16 +176,12 @@ func (s *Server) Table(t testing.TB, name string) {
 			{AttributeName: aws.String("sk"), KeyType: types.KeyTypeRange},
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		out, err := s.Client().DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &name})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out.Table.TableStatus == types.TableStatusActive {
-			return
+	for err == nil {
+		var out *dynamodb.DescribeTableOutput
+		out, err = s.Client().DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &name})
+		if err == nil && out.Table.TableStatus == types.TableStatusActive {
+			return nil
 		}
 	}
+	return fmt.Errorf("make the table %s: %w", name, err)
 }

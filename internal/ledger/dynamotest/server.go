@@ -18,11 +18,12 @@ type Call struct {
 	Units float64 // read or write units that it cost; 0 where it was not done
 }
 
-// Server is dynalite with transactions. Start makes it; its methods may be called from any goroutine.
+// Server is dynalite with transactions. Start and Launch make it; its methods may be called from any goroutine.
 type Server struct {
-	URL string // of the endpoint, for AWS_ENDPOINT_URL_DYNAMODB
+	URL string // of the endpoint, for AWS_ENDPOINT_URL_DYNAMODB; whoever serves it sets it
 
 	dynalite string
+	end      func() error // dynalite, where this Server has launched it
 
 	// world keeps transactions apart from each other and from all other calls: everybody sees all of one or nothing.
 	world sync.RWMutex
@@ -32,6 +33,10 @@ type Server struct {
 	faults []*Fault
 	tokens map[string]string // by the ClientRequestToken of a transaction that was done: what it asked
 	hand   map[string]bool   // items of running transactions, and their tokens
+}
+
+func newServer(dynalite string) *Server {
+	return &Server{dynalite: dynalite, end: func() error { return nil }, tokens: map[string]string{}, hand: map[string]bool{}}
 }
 
 // Calls gives every call so far, those that failed included.

@@ -1,5 +1,5 @@
 // Package kmstest is a simulator of AWS KMS as far as Lethe uses it: stateful, strict, with real cryptography, and able to
-// fail in the ways that KMS fails. Tests serve it over HTTP, so that the SDK's client runs against it.
+// fail in the ways that KMS fails. It is served over HTTP, so that the SDK's client runs against it.
 package kmstest
 
 import (
@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,7 +39,7 @@ type Call struct {
 
 // Server simulates KMS for one account. Its methods may be called at any time, from any goroutine.
 type Server struct {
-	URL string // of the endpoint, for AWS_ENDPOINT_URL_KMS; Start sets it
+	URL string // of the endpoint, for AWS_ENDPOINT_URL_KMS; whoever serves it sets it
 
 	mu     sync.Mutex
 	keys   map[string]*key // by ARN
@@ -57,9 +56,12 @@ type key struct {
 	disabled bool
 }
 
+// New makes an account without keys, which the caller serves: it is a http.Handler, and its Client needs URL to be set.
+func New() *Server { return &Server{keys: map[string]*key{}, alias: map[string]string{}} }
+
 // Start serves an account without keys until the test ends.
-func Start(t testing.TB) *Server {
-	s := &Server{keys: map[string]*key{}, alias: map[string]string{}}
+func Start(t interface{ Cleanup(func()) }) *Server {
+	s := New()
 	front := httptest.NewServer(s)
 	t.Cleanup(front.Close)
 	s.URL = front.URL
