@@ -22,13 +22,13 @@ import (
 // Region is the region that clients of a Server name; the Server takes any.
 const Region = "eu-central-1"
 
-// Start runs dynalite until the test ends. Where `make dynalite` has not been run the test is skipped, and fails where
+// Start runs dynalite until the test ends. Where `make tools` has not been run the test is skipped, and fails where
 // the environment says CI.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	dir := filepath.Join(root(t), "internal", "ledger", "dynamostore", "testdata", "dynalite")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "dynalite")); err != nil {
-		const missing = "dynalite, the DynamoDB of the tests, is not installed; run: make dynalite"
+		const missing = "dynalite, the DynamoDB of the tests, is not installed; run: make tools"
 		if os.Getenv("CI") == "" {
 			t.Skip(missing)
 		}
