@@ -1,25 +1,28 @@
 # Lethe. `make` lists what there is to run; all but e2e and bench works on a fresh clone with Go alone.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check e2e screenshots load bench build functions dynalite clean
+.PHONY: help run test check e2e screenshots load bench build lethe functions tools clean
 
 GO ?= go
 ARCH ?= arm64
+FUNCTIONS ?= $(notdir $(wildcard functions/*))
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build/lethe, the binary for this machine
+build: lethe functions ## build/lethe and what `sam deploy` takes along: build/<function>/bootstrap; prints their sizes
+
+lethe: ## build/lethe, the binary for this machine
 	$(GO) build -trimpath -o build/lethe ./cmd/lethe
 
 functions: ## build/<function>/bootstrap for AWS Lambda (provided.al2023, ARCH=arm64), and their sizes
-	@for f in functions/*/; do f=$$(basename $$f); \
+	@for f in $(FUNCTIONS); do \
 	  GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags lambda.norpc \
 	    -ldflags "-s -w -buildid=" -o build/$$f/bootstrap ./functions/$$f || exit 1; \
 	  wc -c build/$$f/bootstrap | awk '{printf "  %5.1f MB  %s\n", $$1 / 1e6, $$2}'; \
 	done
 
-run: build ## the demo: the whole story against built-in simulators
+run: lethe ## the demo: the whole story against built-in simulators
 	@build/lethe demo
 
 test: ## all tests, with the race detector, in random order
@@ -33,11 +36,11 @@ check: ## what CI runs: format, vet, staticcheck, build and test
 	$(GO) build ./...
 	$(MAKE) test
 
-e2e: build ## browser tests in Chromium: the whole way, with and without script, and accessibility
+e2e: lethe ## browser tests in Chromium: the whole way, with and without script, and accessibility
 	e2e/install.sh
 	cd e2e && npm test
 
-screenshots: build ## the pictures in docs/images, from a run of the demo
+screenshots: lethe ## the pictures in docs/images, from a run of the demo
 	e2e/install.sh
 	cd e2e && npm run screenshots
 
@@ -47,8 +50,9 @@ load: ## 10,000 requests over the API of a process that is killed in the middle,
 bench: ## speed and memory, side by side with ripgrep (which must be installed)
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/match ./internal/local
 
-dynalite: ## install the DynamoDB of the tests (Node.js 20 or later); without it its tests are skipped
+tools: ## install the DynamoDB and the States Language validator of the tests (Node.js 20 or later); without them theirs are skipped
 	npm ci --prefix internal/ledger/dynamostore/testdata/dynalite --ignore-scripts --no-audit --no-fund
+	npm ci --prefix statemachine/testdata/asl-validator --ignore-scripts --no-audit --no-fund
 
 clean: ## remove what was built and the demo's data
 	rm -rf build lethe-demo

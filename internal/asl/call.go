@@ -97,7 +97,7 @@ func panicked(value any) error {
 // process. The token is saved before the task gets it, so that an answer is never for a token that nobody knows.
 func (e *execution) callForToken(ctx context.Context, s *state, input any, sc scope, used []int) (any, error) {
 	timeout, timeoutName := s.timeout, Timeout
-	if s.heartbeat > 0 {
+	if s.heartbeat > 0 && !e.opts.Beats {
 		timeout, timeoutName = s.heartbeat, HeartbeatTimeout
 	}
 	e.mu.Lock()

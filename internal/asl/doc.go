@@ -8,8 +8,8 @@
 //	machine   Comment, StartAt, States, TimeoutSeconds, Version "1.0", QueryLanguage "JSONPath"
 //	Task      Resource "${XFunctionArn}", or "arn:aws:states:::lambda:invoke.waitForTaskToken" with Parameters of
 //	          FunctionName and Payload (outside Map and Parallel only); TimeoutSeconds, HeartbeatSeconds (with the
-//	          token only; nobody sends heartbeats, so it is the time to the first one), InputPath, Parameters,
-//	          ResultSelector, ResultPath, OutputPath, Retry, Catch
+//	          token only; nobody sends heartbeats, so it is the time to the first one, and Options.Beats leaves it out),
+//	          InputPath, Parameters, ResultSelector, ResultPath, OutputPath, Retry, Catch
 //	Choice    Choices, Default, InputPath, OutputPath; And, Or, Not, IsPresent, IsNull, BooleanEquals, StringEquals,
 //	          NumericEquals, NumericLessThan, NumericLessThanEquals, NumericGreaterThan, NumericGreaterThanEquals
 //	Parallel  Branches and a Task's paths, Retry and Catch; the first failed branch stops the others

@@ -24,6 +24,7 @@ type Options struct {
 	Sleep   func(ctx context.Context, d time.Duration) error // default waits for d or the context's end
 	Jitter  func() float64                                   // in [0, 1); default random
 	Observe func(Event)                                      // called one at a time; must not call the Runner
+	Beats   bool                                             // whoever keeps the Store is alive as long as it can be read: only TimeoutSeconds counts for a token
 }
 
 // Errors of a Runner that callers branch on.

@@ -233,6 +233,34 @@ func TestHeartbeatTimesOut(t *testing.T) {
 	})
 }
 
+// Where the keeper of the records beats, a token that is answered after more than HeartbeatSeconds is in time, and
+// TimeoutSeconds still end it.
+func TestBeatsLeaveTheTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := load(t, strings.Replace(asking, `"TimeoutSeconds": 3600`, `"TimeoutSeconds": 3600, "HeartbeatSeconds": 60`, 1))
+		for wait, want := range map[time.Duration]Status{59 * time.Minute: Succeeded, time.Hour: Failed} {
+			var heard events
+			r := newRunner(t, m, newScript(t, "A -> 1").tasks(), &memory{}, Options{Observe: heard.observe, Beats: true})
+			token := start(t, r)
+			time.Sleep(wait)
+			res, err := r.Succeed(t.Context(), "job", token, nil)
+			if want == Failed {
+				if !errors.Is(err, ErrTimedOut) {
+					t.Errorf("after %s: got %v, want ErrTimedOut", wait, err)
+				}
+				res, err = r.Resume(t.Context(), "job")
+				if !strings.Contains(lines(heard.lines), "Ask caught States.Timeout -> No") {
+					t.Errorf("after %s: heard %v", wait, heard.lines)
+				}
+			}
+			if err != nil || res.Status != want {
+				t.Errorf("after %s: got %+v, %v; want %v", wait, res, err, want)
+			}
+		}
+	})
+}
+
 // The machine's time runs on while it waits, and between processes.
 func TestMachineTimesOutWhileWaiting(t *testing.T) {
 	t.Parallel()

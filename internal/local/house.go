@@ -163,7 +163,7 @@ func (h *House) Configure(c config.Config) error {
 		return err
 	}
 	h.runner, err = asl.New(m, tasks, executions{h.Base.Ledger}, asl.Options{
-		Now: h.opts.Now, Sleep: h.opts.Sleep, Observe: h.opts.Observe,
+		Now: h.opts.Now, Sleep: h.opts.Sleep, Observe: h.opts.Observe, Beats: true,
 	})
 	return err
 }

@@ -152,6 +152,8 @@ type state struct {
 	Type, Comment  string
 	TimeoutSeconds int
 	MaxConcurrency *int
+
+	HeartbeatSeconds int
 	Parameters     json.RawMessage
 	ResultPath     json.RawMessage
 	Retry          []struct {
@@ -160,8 +162,8 @@ type state struct {
 		JitterStrategy                                string
 	}
 	Catch []struct {
-		ErrorEquals []string
-		ResultPath  string
+		ErrorEquals      []string
+		ResultPath, Next string
 	}
 	Branches      []flow
 	ItemProcessor *flow
@@ -178,6 +180,18 @@ func each(f flow, inMap bool, do func(name string, s state, inMap bool)) {
 		if s.ItemProcessor != nil {
 			each(*s.ItemProcessor, true, do)
 		}
+	}
+}
+
+// platform are the errors by which Step Functions calls what is no fault of a step's: Lambda was out of reach or busy
+// (Step Functions developer guide, "Handle transient Lambda service exceptions"), or the process crashed, ran out of memory
+// or out of time, which arrives as Lambda.Unknown, or under the errorType that Lambda gave it. Every step can be run again.
+// States.Timeout is not among them: functions end before their states do, so it means that Step Functions lost a call.
+func platform() []string {
+	return []string{
+		"Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException",
+		"Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException",
+		"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout",
 	}
 }
 
@@ -208,14 +222,21 @@ func TestEveryStateSaysWhyAndEveryTaskCanFail(t *testing.T) {
 		if s.TimeoutSeconds == 0 || s.Parameters == nil || s.ResultPath == nil || len(s.Retry) == 0 {
 			t.Errorf("%s lacks one of TimeoutSeconds, Parameters, ResultPath, Retry", name)
 		}
+		var retried []string
 		for _, r := range s.Retry {
 			if r.JitterStrategy != "FULL" || r.MaxDelaySeconds == 0 {
 				t.Errorf("%s retries without jitter or without a longest delay", name)
 			}
 			for _, e := range r.ErrorEquals {
-				if !fault.Name(e).Transient() && !strings.HasPrefix(e, "Lambda.") {
+				if !fault.Name(e).Transient() && !slices.Contains(platform(), e) {
 					t.Errorf("%s retries %s, which does not pass by itself", name, e)
 				}
+				retried = append(retried, e)
+			}
+		}
+		for _, e := range platform() {
+			if !slices.Contains(retried, e) {
+				t.Errorf("%s does not retry %s", name, e)
 			}
 		}
 		// A shard's fault is caught by the Map around it.
@@ -235,6 +256,13 @@ func TestEveryStateSaysWhyAndEveryTaskCanFail(t *testing.T) {
 		if !bytes.Contains(statemachine.Erasure, []byte(`"`+string(n)+`"`)) {
 			t.Errorf("no state retries %s", n)
 		}
+	}
+	approval := machine.States["RequestApproval"]
+	if approval.TimeoutSeconds != 14*24*3600 || approval.HeartbeatSeconds != 3*24*3600 {
+		t.Errorf("a plan waits for %d s, and for %d s without a beat", approval.TimeoutSeconds, approval.HeartbeatSeconds)
+	}
+	if c := approval.Catch[0]; c.Next != "CloseJob" || !slices.Equal(c.ErrorEquals, []string{"States.Timeout", "States.HeartbeatTimeout"}) {
+		t.Errorf("a plan that nobody decided goes to %+v", c)
 	}
 	if bytes.Contains(statemachine.Erasure, []byte("States.Format")) || bytes.Contains(statemachine.Erasure, []byte("JSONata")) {
 		t.Error("the definition uses more than JSONPath")

@@ -34,7 +34,7 @@ type T interface {
 	Fatal(...any)
 }
 
-// Start runs dynalite until the test ends. Where `make dynalite` has not been run the test is skipped, and fails where
+// Start runs dynalite until the test ends. Where `make tools` has not been run the test is skipped, and fails where
 // the environment says CI.
 func Start(t T) *Server {
 	t.Helper()
@@ -51,7 +51,7 @@ func Start(t T) *Server {
 	return s.Share(t)
 }
 
-// Installed gives the directory of dynalite. Where `make dynalite` has not been run the test is skipped, and fails where
+// Installed gives the directory of dynalite. Where `make tools` has not been run the test is skipped, and fails where
 // the environment says CI.
 func Installed(t T) (dir string) {
 	t.Helper()
@@ -92,7 +92,7 @@ func Root(t T) string {
 	}
 }
 
-// Directory is where `make dynalite` installs it, in the repository.
+// Directory is where `make tools` installs it, in the repository.
 const Directory = "internal/ledger/dynamostore/testdata/dynalite"
 
 // Check tells what is missing for Launch: Node.js or dynalite.
@@ -101,7 +101,7 @@ func Check(dir string) error {
 		return errors.New("Node.js, which runs dynalite, a DynamoDB on this machine, is not on the path; install version 20 or later")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "dynalite")); err != nil {
-		return fmt.Errorf("dynalite, a DynamoDB on this machine, is not installed in %s; run `make dynalite` in the repository", dir)
+		return fmt.Errorf("dynalite, a DynamoDB on this machine, is not installed in %s; run `make tools` in the repository", dir)
 	}
 	return nil
 }
