@@ -72,7 +72,7 @@ func (c *Cloud) Deploy(tasks map[string]asl.Task, o asl.Options) (*Machine, erro
 			observe(e)
 		}
 	}
-	if m.runner, err = asl.New(definition, tasks, &records{}, o); err != nil {
+	if m.runner, err = asl.New(definition, tasks, &Records{}, o); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -140,17 +140,17 @@ func (m *Machine) Settled(ctx context.Context, name string) (asl.Result, error) 
 	}
 }
 
-// records keeps the runner's executions.
-type records struct{ m sync.Map }
+// Records keeps the runner's executions.
+type Records struct{ m sync.Map }
 
-func (r *records) Load(_ context.Context, name string) ([]byte, error) {
+func (r *Records) Load(_ context.Context, name string) ([]byte, error) {
 	if b, ok := r.m.Load(name); ok {
 		return b.([]byte), nil
 	}
 	return nil, asl.ErrNoExecution
 }
 
-func (r *records) Save(_ context.Context, name string, record []byte) error {
+func (r *Records) Save(_ context.Context, name string, record []byte) error {
 	r.m.Store(name, bytes.Clone(record))
 	return nil
 }

@@ -53,8 +53,8 @@ type Cloud struct {
 	Base erase.Base // complete
 	Link steps.Link // to the targets of the configuration
 
-	settings Settings
-	aws      aws.Config
+	Settings Settings
+	AWS      aws.Config // of the clients that a function makes itself
 	secrets  *secretsmanager.Client
 }
 
@@ -127,7 +127,7 @@ func connect(ctx context.Context, s Settings) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cloud{settings: s, aws: cfg, secrets: secretsmanager.NewFromConfig(cfg)}
+	c := &Cloud{Settings: s, AWS: cfg, secrets: secretsmanager.NewFromConfig(cfg)}
 	c.Base = erase.Base{
 		Ledger: l, Seal: sealer,
 		Now:    func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
@@ -143,9 +143,9 @@ func connect(ctx context.Context, s Settings) (*Cloud, error) {
 
 // configure reads the configuration.
 func (c *Cloud) configure(ctx context.Context) error {
-	out, err := c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &c.settings.Config})
+	out, err := c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &c.Settings.Config})
 	if err != nil {
-		return fmt.Errorf("read the configuration: %w", refused(ctx, c.secrets.Options().Retryer, "Secrets Manager", err))
+		return fmt.Errorf("read the configuration: %w", Refused(ctx, c.secrets.Options().Retryer, "Secrets Manager", err))
 	}
 	if out.SecretString == nil {
 		return fault.New(fault.BadInput, "the secret of the configuration is binary; store the document as text")
@@ -172,15 +172,15 @@ func part(t config.Target) int {
 }
 
 // Signer opens the signing key.
-func (c *Cloud) Signer(ctx context.Context) (erase.Signer, error) {
-	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.aws), c.settings.SigningKey)
+func (c *Cloud) Signer(ctx context.Context) (*kmskey.Signer, error) {
+	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.AWS), c.Settings.SigningKey)
 }
 
 // errorCode is what errors of AWS are called; other texts of theirs repeat what was sent.
 var errorCode = regexp.MustCompile(`^[A-Za-z]{1,60}$`)
 
-// refused names what went wrong in a call to AWS, whose own text stays outside.
-func refused(ctx context.Context, retryer aws.Retryer, service string, err error) error {
+// Refused names what went wrong in a call to AWS, whose own text stays outside.
+func Refused(ctx context.Context, retryer aws.Retryer, service string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

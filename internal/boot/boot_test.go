@@ -25,10 +25,10 @@ const minimal = `{"controller": "Acme GmbH", "targets": [{"id": "ID", "provider"
 func TestSettingsComeFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{
-		"LETHE_TABLE": "ledger", "LETHE_SEALING_KEY": "a", "LETHE_SIGNING_KEY": "b", "LETHE_CONFIG": "c", "LETHE_STATE_MACHINE": awslocal.MachineARN,
+		"LETHE_TABLE": "ledger", "LETHE_SEALING_KEY": "a", "LETHE_SIGNING_KEY": "b", "LETHE_CONFIG": "c", "LETHE_STATE_MACHINE": awslocal.MachineARN, "LETHE_STACK": "lethe",
 	}
 	getenv := func(name string) string { return env[name] }
-	want := boot.Settings{Table: "ledger", SealingKey: "a", SigningKey: "b", Config: "c", StateMachine: awslocal.MachineARN}
+	want := boot.Settings{Table: "ledger", SealingKey: "a", SigningKey: "b", Config: "c", StateMachine: awslocal.MachineARN, Stack: "lethe"}
 	if got, err := boot.Read(getenv); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -128,7 +128,7 @@ func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 func TestWhatAWSRefusesHasANameAndNoText(t *testing.T) {
 	t.Parallel()
 	refuse := func(ctx context.Context, code string) error {
-		return boot.Refused(ctx, retry.NewStandard(), &smithy.GenericAPIError{Code: code, Message: "about " + awslocal.SecretARN})
+		return boot.Refused(ctx, retry.NewStandard(), "Secrets Manager", &smithy.GenericAPIError{Code: code, Message: "about " + awslocal.SecretARN})
 	}
 	if err := refuse(t.Context(), "ThrottlingException"); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), awslocal.SecretARN) {
 		t.Errorf("throttled: %v", err)

@@ -1,19 +1,23 @@
 package boot
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
-// Settings are what template.yaml tells a function by its environment. All functions get the same ones.
+// Settings are what template.yaml tells a function by its environment. All functions get the same ones, but for the URL.
 type Settings struct {
 	Table        string // LETHE_TABLE: the ledger's DynamoDB table, name or ARN
 	SealingKey   string // LETHE_SEALING_KEY: a symmetric key at KMS, id or ARN
 	SigningKey   string // LETHE_SIGNING_KEY: a key pair at KMS (ECC_NIST_P256), id or ARN
 	Config       string // LETHE_CONFIG: the secret at Secrets Manager that holds the configuration, name or ARN
 	StateMachine string // LETHE_STATE_MACHINE: ARN, by which executions are asked for
+	Stack        string // LETHE_STACK: its name, a dimension of metrics
+
+	URL *url.URL // LETHE_URL: https, by which people reach the service; nil for steps
 }
 
 // machineARN is arn:partition:states:region:account:stateMachine:name.
@@ -36,9 +40,17 @@ func Read(getenv func(string) string) (Settings, error) {
 		SigningKey:   read("LETHE_SIGNING_KEY"),
 		Config:       read("LETHE_CONFIG"),
 		StateMachine: read("LETHE_STATE_MACHINE"),
+		Stack:        read("LETHE_STACK"),
 	}
 	if s.StateMachine != "" && !machineARN.MatchString(s.StateMachine) {
 		wrong = append(wrong, "LETHE_STATE_MACHINE is not the ARN of a state machine")
+	}
+	if at := getenv("LETHE_URL"); at != "" {
+		u, err := url.Parse(at)
+		if err != nil || u.Scheme != "https" || u.Host == "" || u.RequestURI() != "/" || u.User != nil {
+			wrong = append(wrong, "LETHE_URL is not https:// and a host alone")
+		}
+		s.URL = u
 	}
 	if len(wrong) > 0 {
 		return s, fault.New(fault.BadInput, "the function's environment: %s; template.yaml sets it", strings.Join(wrong, ", "))

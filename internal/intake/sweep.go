@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -35,7 +36,7 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 				return err
 			}
 		}
-		s.Began, s.Mode, s.Jobs = now, string(mode), nil
+		s.Began, s.Mode, s.Jobs, s.Whole = now, string(mode), nil, true
 		return nil
 	})
 	if err != nil {
@@ -62,6 +63,55 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 	}
 	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error { s.Jobs = jobs; return nil })
 	return jobs, err
+}
+
+// FinishSweep begins the jobs that a sweep leaves out whose execution was started with {"sweep": true} alone, by a schedule
+// on AWS or a person: over the requests that ask for another mode than the execution's. It does so once for each sweep.
+func (d Desk) FinishSweep(ctx context.Context) error {
+	part := func(s ledger.Sweep) bool { return !s.Whole && len(s.Jobs) > 0 && s.Mode != string(config.Preview) }
+	last, err := d.Ledger.LastSweep(ctx)
+	if err != nil || !part(last) {
+		return err
+	}
+	last, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+		if !part(*s) {
+			return ErrSweeping
+		}
+		s.Whole = true
+		return nil
+	})
+	if errors.Is(err, ErrSweeping) { // somebody else did it a moment ago
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	byMode := map[config.Mode][]string{}
+	own := cmp.Or(config.Mode(last.Mode), d.Config.Mode)
+	err = d.each(ctx, true, func(r ledger.Request) {
+		m := erase.ModeFor(r, config.Mode(last.Mode), d.Config.Mode)
+		if m != own && !r.Received.After(last.Began) && erase.Ready(r, d.Now()) {
+			byMode[m] = append(byMode[m], r.ID)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	jobs := last.Jobs
+	for _, m := range slices.Sorted(maps.Keys(byMode)) {
+		job, err := d.Engine.Start(ctx, byMode[m], m)
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, job)
+	}
+	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+		if s.Began.Equal(last.Began) {
+			s.Jobs = jobs
+		}
+		return nil
+	})
+	return err
 }
 
 // stuck is when a job that still works is no reason any more to put the next sweep off: the state machine itself ends

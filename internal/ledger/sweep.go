@@ -11,6 +11,7 @@ type Sweep struct {
 	Began time.Time `json:"began"`
 	Mode  string    `json:"mode,omitempty"` // that it was asked for
 	Jobs  []string  `json:"jobs"`           // that it started; nil while it is starting them
+	Whole bool      `json:"whole"`          // it took the requests of every mode, and not only those of its own
 }
 
 func sweepKey() Key { return Key{"sweep", "last"} }

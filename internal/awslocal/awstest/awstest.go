@@ -63,8 +63,12 @@ func build(root, dir string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the functions: %w\n%s", err, out)
 	}
-	for _, r := range awslocal.Resources() {
-		folder := awslocal.Folder(r)
+	folders, err := os.ReadDir(filepath.Join(root, "functions"))
+	if err != nil {
+		return err
+	}
+	for _, f := range folders {
+		folder := f.Name()
 		link := filepath.Join(dir, folder, "bootstrap")
 		if _, err := os.Stat(link); err == nil {
 			continue
@@ -78,4 +82,3 @@ func build(root, dir string) error {
 	}
 	return nil
 }
-

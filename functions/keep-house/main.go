@@ -1,0 +1,20 @@
+// Command keep-house is the function that looks after jobs, due dates and what nobody took up.
+package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/service"
+)
+
+func main() {
+	settings, err := boot.Read(os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(boot.New(settings, service.KeepHouse))
+}

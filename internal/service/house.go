@@ -1,0 +1,134 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/duty"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/internal/steps"
+)
+
+const (
+	// redriveTime is how long a failed execution is left for somebody who redrives it. After it its job is closed: what it
+	// did is written down, and its requests are free for the next.
+	redriveTime = time.Hour
+	// untaken is how long it takes at most until a job has taken an urgent request that just came in.
+	untaken = 2 * time.Minute
+)
+
+// KeepHouse makes the function that does what the clock says, but for sweeps. Its input does not matter. What fails stops
+// nothing else, and is done again the next time.
+func KeepHouse(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+	s, err := open(c)
+	if err != nil {
+		return step.Step{}, err
+	}
+	signer, err := c.Signer(ctx)
+	if err != nil {
+		return step.Step{}, err
+	}
+	h := house{service: s, closeJob: erase.CloseJob(c.Base, signer, steps.Version)}
+	return step.New("KeepHouse", func(ctx context.Context, _ any) (struct{}, error) {
+		return struct{}{}, h.keep(ctx)
+	}), nil
+}
+
+type house struct {
+	service
+	closeJob func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
+}
+
+func (h house) keep(ctx context.Context) error {
+	var failed error
+	for _, do := range []func(context.Context) error{
+		h.jobs,
+		h.desk.FinishSweep,
+		func(ctx context.Context) error { return h.desk.StartUrgent(ctx, untaken, nil) },
+		h.warn,
+		func(ctx context.Context) error {
+			return erase.Tidy(ctx, h.desk.Base, h.desk.Now().Add(-erase.PreviewTime))
+		},
+	} {
+		if err := do(ctx); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+func (h house) warn(ctx context.Context) error {
+	return h.desk.Warn(ctx, func(request string, s duty.State, due time.Time) {
+		slog.WarnContext(ctx, "a request is "+map[duty.State]string{duty.DueSoon: "due soon", duty.Overdue: "overdue"}[s], "request", request, "due", due)
+	})
+}
+
+// jobs looks after the jobs that are not closed: it beats for those that wait, answers for those whose answer got lost,
+// and closes those whose execution has ended without doing so.
+func (h house) jobs(ctx context.Context) error {
+	ids, err := h.desk.Ledger.Working(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, id := range ids {
+		if !timeLeft(ctx) {
+			break // the next time goes on
+		}
+		if err := h.job(ctx, id); err != nil {
+			slog.ErrorContext(ctx, "a job could not be looked after; it is tried again in a few minutes", "job", id, "error", err.Error())
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+func (h house) job(ctx context.Context, id string) error {
+	l, now := h.desk.Ledger, h.desk.Now()
+	job, err := l.Job(ctx, id)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		at, ended, err := h.engine.stopped(ctx, id)
+		if err != nil || !ended || now.Sub(at) < redriveTime {
+			return err
+		}
+		return l.NotWorking(ctx, id)
+	case err != nil:
+		return err
+	case !job.Closed.IsZero():
+		return l.NotWorking(ctx, id)
+	}
+	if job.Token != "" {
+		decided := slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == job.Plan })
+		if decided { // whoever took the answer died before it was told
+			err = h.engine.answer(ctx, job.Token)
+		} else {
+			_, err = h.engine.beat(ctx, job.Token)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	at, ended, err := h.engine.stopped(ctx, id)
+	if err != nil || !ended || now.Sub(at) < redriveTime {
+		return err
+	}
+	for done := false; !done; {
+		if !timeLeft(ctx) {
+			return nil
+		}
+		out, err := h.closeJob(ctx, erase.CloseJobIn{Job: id, Pass: job.Pass, Final: true})
+		if err != nil {
+			return err
+		}
+		done = out.Done
+	}
+	slog.WarnContext(ctx, "a job was closed whose execution had ended without doing so; its requests are free for the next", "job", id)
+	return nil
+}

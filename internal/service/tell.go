@@ -1,0 +1,101 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/deliver"
+	"github.com/lethe-dsr/lethe/internal/mail"
+	"github.com/lethe-dsr/lethe/internal/outbox"
+	"github.com/lethe-dsr/lethe/internal/step"
+)
+
+const (
+	// lease is how long one invocation has the outbox to itself before it says again that it works on it.
+	lease = time.Minute
+	// soon is how long an invocation waits for the next retry. What is due later is the schedule's.
+	soon = 10 * time.Second
+)
+
+// Telling is what one invocation of the function tell did.
+type Telling struct {
+	Passes int  `json:"passes"`
+	Busy   bool `json:"busy,omitempty"` // another invocation works on the outbox
+}
+
+// Tell makes the function that tells people and systems what became of requests. The table's stream wakes it when there
+// is news, and a schedule for retries; its input does not matter.
+func Tell(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+	s, err := open(c)
+	if err != nil {
+		return step.Step{}, err
+	}
+	sender, err := mailer(c)
+	if err != nil {
+		return step.Step{}, err
+	}
+	signer, err := c.Signer(ctx)
+	if err != nil {
+		return step.Step{}, err
+	}
+	d, err := s.door(signer.PublicSet())
+	if err != nil {
+		return step.Step{}, err
+	}
+	own := map[string]bool{}
+	for _, w := range c.Base.Config.Serve.Webhooks {
+		own[w.URL.String()] = true
+	}
+	out := outbox.New(outbox.Options{
+		Base: c.Base, Mail: sender, Links: s.desk.Links, Callback: d.Callback, Random: rand.Float64, Log: slog.Default(),
+		Client: deliver.NewClient(deliver.Options{Own: func(url string) bool { return own[url] }}), Strangers: deliver.NewClient(deliver.Options{}),
+	})
+	holder := c.Base.NewID() // of this process, which has one invocation at a time
+	return step.New("Tell", func(ctx context.Context, _ any) (t Telling, err error) {
+		l := c.Base.Ledger
+		defer func() { err = errors.Join(err, l.LetGo(context.WithoutCancel(ctx), "outbox", holder)) }()
+		for {
+			now := c.Base.Now()
+			if held, err := l.Hold(ctx, "outbox", holder, now, now.Add(lease)); err != nil {
+				return t, err
+			} else if !held {
+				t.Busy = true
+				return t, nil
+			}
+			next, err := passInTime(ctx, out, lease)
+			if err != nil {
+				return t, err
+			}
+			t.Passes++
+			wait := next.Sub(c.Base.Now())
+			if next.IsZero() || wait > soon || !pause(ctx, max(0, wait)) {
+				return t, nil
+			}
+		}
+	}), nil
+}
+
+// passInTime works the outbox off once, and stops when its lease is over: two passes at once would tell twice.
+func passInTime(ctx context.Context, out *outbox.Outbox, most time.Duration) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	return out.Pass(ctx)
+}
+
+// mailer makes the sender of mails: Amazon SES, unless the configuration names another server.
+func mailer(c *boot.Cloud) (mail.Sender, error) {
+	m := c.Base.Config.Serve.Mail
+	switch s := m.SMTP; {
+	case m.From == "":
+		return nil, errNoMail
+	case s != nil:
+		return mail.NewSMTP(mail.SMTPOptions{
+			Host: s.Host, Port: s.Port, Security: s.Security, Username: s.Username, Password: s.Password.Reveal(), From: m.From,
+		}), nil
+	}
+	return mail.NewRelay(m.From, transfer(c.AWS)), nil
+}
