@@ -143,32 +143,57 @@ type Closing struct {
 // sealed subject and the index entries go. Requests that have ended already, or that another job holds, are left as they
 // are.
 func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closing) error {
-	all := make([][]Change, len(closings))
-	for n, c := range closings {
-		var err error
-		if all[n], err = l.closing(ctx, job, c); err != nil {
-			return err
-		}
-	}
-	return l.groups(ctx, all, func(n int) ([]Change, error) { return l.closing(ctx, job, closings[n]) })
-}
-
-// closing is the group of changes that ends one request in its job; none when there is nothing to end.
-func (l *Ledger) closing(ctx context.Context, job string, c Closing) ([]Change, error) {
-	id := c.Request.ID
-	outcomesKey, certificateKey := Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"}
-	items, err := l.store.Get(ctx, requestKey(id), memberKey(job, id), outcomesKey, certificateKey)
+	b, err := l.breadth(ctx, job)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	versions := map[Key]int64{}
-	var old Request
-	for _, i := range items {
-		versions[i.Key] = i.Version
-		if i.Key == requestKey(id) {
-			if err := decode(i, &old); err != nil {
+	closing := func(closings ...Closing) ([][]Change, error) {
+		var keys []Key
+		for _, c := range closings {
+			k := closingKeys(job, c.Request.ID, b)
+			keys = append(keys, k[:]...)
+		}
+		items, err := l.store.Get(ctx, keys...)
+		if err != nil {
+			return nil, err
+		}
+		there := make(map[Key]Item, len(items))
+		for _, i := range items {
+			there[i.Key] = i
+		}
+		all := make([][]Change, len(closings))
+		for n, c := range closings {
+			if all[n], err = c.changes(job, closingKeys(job, c.Request.ID, b), there); err != nil {
 				return nil, err
 			}
+		}
+		return all, nil
+	}
+	all, err := closing(closings...)
+	if err != nil {
+		return err
+	}
+	return l.groups(ctx, all, func(n int) ([]Change, error) {
+		one, err := closing(closings[n])
+		if err != nil {
+			return nil, err
+		}
+		return one[0], nil
+	})
+}
+
+// closingKeys are the items that the end of a request in a job needs: the request, its place in the job, its outcomes and
+// its certificate.
+func closingKeys(job, id string, b breadth) [4]Key {
+	return [4]Key{requestKey(id), memberKey(job, id, b), {"request/" + id, "outcomes"}, {"request/" + id, "certificate"}}
+}
+
+// changes is the group that ends one request in its job; none when there is nothing to end.
+func (c Closing) changes(job string, keys [4]Key, there map[Key]Item) ([]Change, error) {
+	var old Request
+	if i, ok := there[keys[0]]; ok {
+		if err := decode(i, &old); err != nil {
+			return nil, err
 		}
 	}
 	if old.ID == "" || old.Final() || old.Job != job {
@@ -179,14 +204,14 @@ func (l *Ledger) closing(ctx context.Context, job string, c Closing) ([]Change, 
 	r.Status, r.Settled, r.Closed = c.Request.Status, c.Request.Settled, c.Request.Closed
 	r.Learned, r.Kept = c.Request.Learned, c.Request.Kept
 	r.Job, r.LastJob = "", job
-	changes := []Change{{Key: memberKey(job, id), Data: encode(Member{Status: r.Status}), If: versions[memberKey(job, id)]}}
-	changes = append(changes, r.follow(old, versions[requestKey(id)], r.Closed)...)
-	var expires time.Time
-	if r.Final() {
-		expires = r.Closed.Add(Retention)
+	until := r.Closed.Add(Retention)
+	changes := []Change{{Key: keys[1], Data: encode(Member{Status: r.Status}), If: there[keys[1]].Version, Expires: until}}
+	changes = append(changes, r.follow(old, there[keys[0]].Version, r.Closed)...)
+	if !r.Final() {
+		until = time.Time{}
 	}
 	return append(changes,
-		Change{Key: outcomesKey, Data: encode(c.Outcomes), If: versions[outcomesKey], Expires: expires},
-		Change{Key: certificateKey, Data: encode(c.Certificate), If: versions[certificateKey], Expires: expires},
+		Change{Key: keys[2], Data: encode(c.Outcomes), If: there[keys[2]].Version, Expires: until},
+		Change{Key: keys[3], Data: encode(c.Certificate), If: there[keys[3]].Version, Expires: until},
 	), nil
 }

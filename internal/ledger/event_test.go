@@ -28,6 +28,16 @@ func (r *recording) Write(ctx context.Context, changes ...ledger.Change) error {
 	return err
 }
 
+func (r *recording) WriteEach(ctx context.Context, changes ...ledger.Change) ([]int, error) {
+	again, err := r.Store.WriteEach(ctx, changes...)
+	for n, c := range changes {
+		if err == nil && !slices.Contains(again, n) {
+			r.writes = append(r.writes, []ledger.Change{c})
+		}
+	}
+	return again, err
+}
+
 // last is the last write of an item.
 func (r *recording) last(partition, sort string) (c ledger.Change) {
 	for _, w := range r.writes {

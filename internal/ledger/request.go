@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -145,18 +146,21 @@ func (r Request) index() []Change {
 	return changes
 }
 
-// File brings new requests into the ledger, each whole or not at all. Filing a request again is an error.
+// File brings new requests into the ledger, each whole or not at all. Filing another request under the same id is an error.
 func (l *Ledger) File(ctx context.Context, requests []Request) error {
 	all := make([][]Change, len(requests))
 	for n, r := range requests {
 		all[n] = r.filing()
 	}
 	return l.groups(ctx, all, func(n int) ([]Change, error) {
-		switch _, err := l.Request(ctx, requests[n].ID); {
-		case errors.Is(err, ErrNotFound):
-			return all[n], nil
+		there, err := l.store.Get(ctx, requestKey(requests[n].ID))
+		switch {
 		case err != nil:
 			return nil, err
+		case len(there) == 0:
+			return all[n], nil
+		case bytes.Equal(there[0].Data, all[n][0].Data): // written, and the answer was lost
+			return nil, nil
 		}
 		return nil, fmt.Errorf("ledger: request %s is filed already", requests[n].ID)
 	})
