@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"hash/crc32"
 	"slices"
 	"strings"
 )
@@ -11,13 +12,10 @@ import (
 // people of a job, is spread over 16 keys.
 const spreads = "0123456789abcdef"
 
-// spread names one of 16 partitions for a key, so that no partition takes a whole sweep's writes. Keys end in random or
-// keyed-digest characters.
+// spread names one of 16 partitions for a key. By a sum, because characters of ids and digests are not even: the last of a
+// digest in base64 has only 4 of its 6 bits.
 func spread(key string) string {
-	if key == "" {
-		return "0"
-	}
-	return string(spreads[int(key[len(key)-1])%len(spreads)])
+	return string(spreads[crc32.ChecksumIEEE([]byte(key))%uint32(len(spreads))])
 }
 
 // narrow is the most people that a job may begin with whose members, marks and findings have one partition for each kind:
