@@ -93,11 +93,13 @@ func (l *Ledger) ChangeRequest(ctx context.Context, id string, at time.Time, cha
 		}
 		changes := r.follow(old, version, at)
 		if r.Final() {
-			evidence, err := l.expiring(ctx, id, at.Add(Retention))
+			kept, err := l.store.Get(ctx, evidenceKey(id))
 			if err != nil {
 				return old, err
 			}
-			changes = append(changes, evidence...)
+			for _, i := range kept { // of an earlier job
+				changes = append(changes, Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: at.Add(Retention)})
+			}
 		}
 		err = l.store.Write(ctx, changes...)
 		if !errors.Is(err, ErrConflict) {
@@ -120,16 +122,6 @@ func (l *Ledger) End(ctx context.Context, id string, status Status, ground strin
 		r.Status, r.Ground, r.Closed = status, ground, at
 		return nil
 	})
-}
-
-// expiring are the changes that set the time until which the outcomes and the certificate of earlier jobs are kept.
-func (l *Ledger) expiring(ctx context.Context, id string, until time.Time) ([]Change, error) {
-	kept, err := l.store.Get(ctx, Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"})
-	changes := make([]Change, len(kept))
-	for n, i := range kept {
-		changes[n] = Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: until}
-	}
-	return changes, err
 }
 
 // Closing is one request at the end of a job.
@@ -182,14 +174,13 @@ func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closi
 	})
 }
 
-// closingKeys are the items that the end of a request in a job needs: the request, its place in the job, its outcomes and
-// its certificate.
-func closingKeys(job, id string, b breadth) [4]Key {
-	return [4]Key{requestKey(id), memberKey(job, id, b), {"request/" + id, "outcomes"}, {"request/" + id, "certificate"}}
+// closingKeys are the items that the end of a request in a job needs: the request, its place in the job, and its evidence.
+func closingKeys(job, id string, b breadth) [3]Key {
+	return [3]Key{requestKey(id), memberKey(job, id, b), evidenceKey(id)}
 }
 
 // changes is the group that ends one request in its job; none when there is nothing to end.
-func (c Closing) changes(job string, keys [4]Key, there map[Key]Item) ([]Change, error) {
+func (c Closing) changes(job string, keys [3]Key, there map[Key]Item) ([]Change, error) {
 	var old Request
 	if i, ok := there[keys[0]]; ok {
 		if err := decode(i, &old); err != nil {
@@ -210,8 +201,5 @@ func (c Closing) changes(job string, keys [4]Key, there map[Key]Item) ([]Change,
 	if !r.Final() {
 		until = time.Time{}
 	}
-	return append(changes,
-		Change{Key: keys[2], Data: encode(c.Outcomes), If: there[keys[2]].Version, Expires: until},
-		Change{Key: keys[3], Data: encode(c.Certificate), If: there[keys[3]].Version, Expires: until},
-	), nil
+	return append(changes, Change{Key: keys[2], Data: encode(evidence{c.Outcomes, c.Certificate}), If: there[keys[2]].Version, Expires: until}), nil
 }

@@ -289,17 +289,26 @@ type Outcome struct {
 	At       time.Time `json:"at"`
 }
 
+// evidence is what a request's last job says of it. It is one item: begun kilobytes cost, and both are always written
+// together.
+type evidence struct {
+	Outcomes    []Outcome `json:"outcomes"`
+	Certificate string    `json:"certificate"`
+}
+
+func evidenceKey(request string) Key { return Key{"request/" + request, "evidence"} }
+
 // Outcomes reads what became of a request, in the order of targets and areas; none before its first job closed it.
 func (l *Ledger) Outcomes(ctx context.Context, id string) ([]Outcome, error) {
-	out, _, err := read[[]Outcome](ctx, l, Key{"request/" + id, "outcomes"})
+	e, _, err := read[evidence](ctx, l, evidenceKey(id))
 	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}
-	return out, err
+	return e.Outcomes, err
 }
 
 // Certificate reads a request's signed certificate, a compact JWS; ErrNotFound where there is none.
 func (l *Ledger) Certificate(ctx context.Context, id string) (string, error) {
-	c, _, err := read[string](ctx, l, Key{"request/" + id, "certificate"})
-	return c, err
+	e, _, err := read[evidence](ctx, l, evidenceKey(id))
+	return e.Certificate, err
 }
