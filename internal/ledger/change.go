@@ -93,11 +93,13 @@ func (l *Ledger) ChangeRequest(ctx context.Context, id string, at time.Time, cha
 		}
 		changes := r.follow(old, version, at)
 		if r.Final() {
-			evidence, err := l.expiring(ctx, id, at.Add(Retention))
+			kept, err := l.store.Get(ctx, evidenceKey(id))
 			if err != nil {
 				return old, err
 			}
-			changes = append(changes, evidence...)
+			for _, i := range kept { // of an earlier job
+				changes = append(changes, Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: at.Add(Retention)})
+			}
 		}
 		err = l.store.Write(ctx, changes...)
 		if !errors.Is(err, ErrConflict) {
@@ -122,16 +124,6 @@ func (l *Ledger) End(ctx context.Context, id string, status Status, ground strin
 	})
 }
 
-// expiring are the changes that set the time until which the outcomes and the certificate of earlier jobs are kept.
-func (l *Ledger) expiring(ctx context.Context, id string, until time.Time) ([]Change, error) {
-	kept, err := l.store.Get(ctx, Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"})
-	changes := make([]Change, len(kept))
-	for n, i := range kept {
-		changes[n] = Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: until}
-	}
-	return changes, err
-}
-
 // Closing is one request at the end of a job.
 type Closing struct {
 	Request     Request // its id, and what the job decides: Status, Settled, Closed, Learned and Kept
@@ -143,32 +135,56 @@ type Closing struct {
 // sealed subject and the index entries go. Requests that have ended already, or that another job holds, are left as they
 // are.
 func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closing) error {
-	all := make([][]Change, len(closings))
-	for n, c := range closings {
-		var err error
-		if all[n], err = l.closing(ctx, job, c); err != nil {
-			return err
-		}
-	}
-	return l.groups(ctx, all, func(n int) ([]Change, error) { return l.closing(ctx, job, closings[n]) })
-}
-
-// closing is the group of changes that ends one request in its job; none when there is nothing to end.
-func (l *Ledger) closing(ctx context.Context, job string, c Closing) ([]Change, error) {
-	id := c.Request.ID
-	outcomesKey, certificateKey := Key{"request/" + id, "outcomes"}, Key{"request/" + id, "certificate"}
-	items, err := l.store.Get(ctx, requestKey(id), memberKey(job, id), outcomesKey, certificateKey)
+	b, err := l.breadth(ctx, job)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	versions := map[Key]int64{}
-	var old Request
-	for _, i := range items {
-		versions[i.Key] = i.Version
-		if i.Key == requestKey(id) {
-			if err := decode(i, &old); err != nil {
+	closing := func(closings ...Closing) ([][]Change, error) {
+		var keys []Key
+		for _, c := range closings {
+			k := closingKeys(job, c.Request.ID, b)
+			keys = append(keys, k[:]...)
+		}
+		items, err := l.store.Get(ctx, keys...)
+		if err != nil {
+			return nil, err
+		}
+		there := make(map[Key]Item, len(items))
+		for _, i := range items {
+			there[i.Key] = i
+		}
+		all := make([][]Change, len(closings))
+		for n, c := range closings {
+			if all[n], err = c.changes(job, closingKeys(job, c.Request.ID, b), there); err != nil {
 				return nil, err
 			}
+		}
+		return all, nil
+	}
+	all, err := closing(closings...)
+	if err != nil {
+		return err
+	}
+	return l.groups(ctx, all, func(n int) ([]Change, error) {
+		one, err := closing(closings[n])
+		if err != nil {
+			return nil, err
+		}
+		return one[0], nil
+	})
+}
+
+// closingKeys are the items that the end of a request in a job needs: the request, its place in the job, and its evidence.
+func closingKeys(job, id string, b breadth) [3]Key {
+	return [3]Key{requestKey(id), memberKey(job, id, b), evidenceKey(id)}
+}
+
+// changes is the group that ends one request in its job; none when there is nothing to end.
+func (c Closing) changes(job string, keys [3]Key, there map[Key]Item) ([]Change, error) {
+	var old Request
+	if i, ok := there[keys[0]]; ok {
+		if err := decode(i, &old); err != nil {
+			return nil, err
 		}
 	}
 	if old.ID == "" || old.Final() || old.Job != job {
@@ -179,14 +195,11 @@ func (l *Ledger) closing(ctx context.Context, job string, c Closing) ([]Change, 
 	r.Status, r.Settled, r.Closed = c.Request.Status, c.Request.Settled, c.Request.Closed
 	r.Learned, r.Kept = c.Request.Learned, c.Request.Kept
 	r.Job, r.LastJob = "", job
-	changes := []Change{{Key: memberKey(job, id), Data: encode(Member{Status: r.Status}), If: versions[memberKey(job, id)]}}
-	changes = append(changes, r.follow(old, versions[requestKey(id)], r.Closed)...)
-	var expires time.Time
-	if r.Final() {
-		expires = r.Closed.Add(Retention)
+	until := r.Closed.Add(Retention)
+	changes := []Change{{Key: keys[1], Data: encode(Member{Status: r.Status}), If: there[keys[1]].Version, Expires: until}}
+	changes = append(changes, r.follow(old, there[keys[0]].Version, r.Closed)...)
+	if !r.Final() {
+		until = time.Time{}
 	}
-	return append(changes,
-		Change{Key: outcomesKey, Data: encode(c.Outcomes), If: versions[outcomesKey], Expires: expires},
-		Change{Key: certificateKey, Data: encode(c.Certificate), If: versions[certificateKey], Expires: expires},
-	), nil
+	return append(changes, Change{Key: keys[2], Data: encode(evidence{c.Outcomes, c.Certificate}), If: there[keys[2]].Version, Expires: until}), nil
 }

@@ -13,8 +13,19 @@ func CheckChanges(changes []Change) error {
 	if len(changes) > MaxChanges {
 		return fmt.Errorf("ledger: %d changes in one write; at most %d are possible", len(changes), MaxChanges)
 	}
-	seen := make(map[Key]bool, len(changes))
 	total := 0
+	for _, c := range changes {
+		total += len(c.Data)
+	}
+	if total > MaxWrite {
+		return fmt.Errorf("ledger: %d bytes in one write; at most %d are possible", total, MaxWrite)
+	}
+	return CheckEach(changes)
+}
+
+// CheckEach is CheckChanges for WriteEach.
+func CheckEach(changes []Change) error {
+	seen := make(map[Key]bool, len(changes))
 	for _, c := range changes {
 		if err := CheckKeys(c.Key); err != nil {
 			return err
@@ -29,10 +40,6 @@ func CheckChanges(changes []Change) error {
 		if len(c.Data) > MaxItem {
 			return fmt.Errorf("ledger: an item of %d bytes; at most %d are possible", len(c.Data), MaxItem)
 		}
-		total += len(c.Data)
-	}
-	if total > MaxWrite {
-		return fmt.Errorf("ledger: %d bytes in one write; at most %d are possible", total, MaxWrite)
 	}
 	return nil
 }

@@ -22,15 +22,35 @@ type contended struct {
 }
 
 func (c *contended) Write(ctx context.Context, changes ...ledger.Change) error {
+	if c.meets() {
+		return ledger.ErrConflict
+	}
+	return c.Store.Write(ctx, changes...)
+}
+
+func (c *contended) WriteEach(ctx context.Context, changes ...ledger.Change) (again []int, err error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	if c.meets() {
+		for n := range changes {
+			again = append(again, n)
+		}
+		return again, nil
+	}
+	return c.Store.WriteEach(ctx, changes...)
+}
+
+func (c *contended) meets() bool {
 	if before := c.before; before != nil {
 		c.before = nil
 		before()
 	}
 	if c.conflicts != 0 {
 		c.conflicts--
-		return ledger.ErrConflict
+		return true
 	}
-	return c.Store.Write(ctx, changes...)
+	return false
 }
 
 // inContention gives a ledger on a store that can be contended, and one on the same store that is not.
@@ -86,7 +106,7 @@ func work(t *testing.T, l *ledger.Ledger) []struct {
 // A conflict does not say that somebody else did the work.
 func TestAConflictLosesNothing(t *testing.T) {
 	t.Parallel()
-	for _, conflicts := range []int{1, 2, 5, 8} {
+	for _, conflicts := range []int{1, 2, 5, 7} {
 		t.Run(fmt.Sprint(conflicts), func(t *testing.T) {
 			t.Parallel()
 			l, store, _ := inContention(t)

@@ -31,7 +31,7 @@ func TestARequestEndsAtTheDesk(t *testing.T) {
 	if there, err := l.Request(ctx, "r1"); err != nil || there.Status != ledger.Denied || there.Ground != "unfounded" {
 		t.Errorf("what is kept is %+v (%v)", there, err)
 	}
-	for _, sort := range []string{"request", "outcomes", "certificate"} { // what earlier jobs did is kept as long
+	for _, sort := range []string{"request", "evidence"} { // what earlier jobs did is kept as long
 		if c := store.last("request/r1", sort); !c.Expires.Equal(at.Add(ledger.Retention)) {
 			t.Errorf("%s is kept until %v", sort, c.Expires)
 		}
@@ -68,7 +68,7 @@ func TestASettledRequestHasEnded(t *testing.T) {
 	if !r.Final() || r.Status.Final() || len(r.Subject)+len(r.Learned)+len(r.Keys)+len(r.Kept) > 0 {
 		t.Errorf("the settled one is %+v", r)
 	}
-	if c := store.last("request/r1", "certificate"); !c.Expires.Equal(r.Closed.Add(ledger.Retention)) {
+	if c := store.last("request/r1", "evidence"); !c.Expires.Equal(r.Closed.Add(ledger.Retention)) {
 		t.Errorf("its certificate is kept until %v", c.Expires)
 	}
 	if r, err := l.Request(ctx, "r2"); err != nil || r.Final() || len(r.Kept) != 1 || r.Kept[0].Ground != "legal_claims" || string(r.Learned) != "sealed" {
@@ -105,7 +105,7 @@ func TestTheListForgetsARequestWithItsRecord(t *testing.T) {
 	_, err = l.End(ctx, "r2", ledger.Cancelled, "", at.Add(-ledger.Retention-time.Minute)) // its time is over
 	must(t, err)
 	for id, final := range map[string]bool{"r1": true, "r2": true, "r3": true, "r4": false} {
-		record, listed := store.last("request/"+id, "request"), store.last("requests/"+id[1:], id)
+		record, listed := store.last("request/"+id, "request"), store.last("requests/", id)
 		if !listed.Expires.Equal(record.Expires) || listed.Expires.IsZero() == final {
 			t.Errorf("%s expires at %v, and in the list at %v", id, record.Expires, listed.Expires)
 		}

@@ -25,6 +25,16 @@ func (d *dying) Write(ctx context.Context, changes ...ledger.Change) error {
 	return d.Store.Write(ctx, changes...)
 }
 
+func (d *dying) WriteEach(ctx context.Context, changes ...ledger.Change) ([]int, error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	if d.left--; d.left < 0 {
+		return nil, errors.New("the process is gone")
+	}
+	return d.Store.WriteEach(ctx, changes...)
+}
+
 // A preview's job goes whole. Whoever dies on the way must leave its record until last: nobody looks for places of a job
 // that there is not.
 func TestAPreviewThatDiesWhileItEndsCanBeEnded(t *testing.T) {

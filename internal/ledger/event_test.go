@@ -28,11 +28,22 @@ func (r *recording) Write(ctx context.Context, changes ...ledger.Change) error {
 	return err
 }
 
-// last is the last write of an item.
+func (r *recording) WriteEach(ctx context.Context, changes ...ledger.Change) ([]int, error) {
+	again, err := r.Store.WriteEach(ctx, changes...)
+	for n, c := range changes {
+		if err == nil && !slices.Contains(again, n) {
+			r.writes = append(r.writes, []ledger.Change{c})
+		}
+	}
+	return again, err
+}
+
+// last is the last write of an item, in a partition of this name or, with "/" at its end, in one of those it is spread over.
 func (r *recording) last(partition, sort string) (c ledger.Change) {
 	for _, w := range r.writes {
 		for _, change := range w {
-			if change.Partition == partition && change.Sort == sort {
+			spread := strings.HasSuffix(partition, "/") && strings.HasPrefix(change.Partition, partition)
+			if (change.Partition == partition || spread) && change.Sort == sort {
 				c = change
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
 // Export is a target's device export in a job.
@@ -58,19 +60,18 @@ func pieceKey(job, target string, pass, n int) Key {
 
 // SetPieces writes the sealed descriptions of an export's pieces, over any that were there.
 func (l *Ledger) SetPieces(ctx context.Context, job, target string, pass int, sealed [][]byte) error {
-	if err := l.clear(ctx, "job/"+job, "piece/"+target+"/"); err != nil {
+	if err := l.clear(ctx, "piece/"+target+"/", "job/"+job); err != nil {
 		return err
 	}
-	for from := 0; from < len(sealed); from += MaxChanges {
-		var changes []Change
-		for n := from; n < min(from+MaxChanges, len(sealed)); n++ {
-			changes = append(changes, Change{Key: pieceKey(job, target, pass, n), Data: encode(sealed[n])})
-		}
-		if err := l.store.Write(ctx, changes...); err != nil {
-			return err
-		}
+	changes := make([]Change, len(sealed))
+	for n, p := range sealed {
+		changes[n] = Change{Key: pieceKey(job, target, pass, n), Data: encode(p)}
 	}
-	return nil
+	again, err := l.store.WriteEach(ctx, changes...)
+	if err == nil && len(again) > 0 {
+		err = fault.New(fault.LedgerBusy, "ledger: somebody else writes the pieces of the same export; run the step again")
+	}
+	return err
 }
 
 // Piece reads the sealed description of one piece.

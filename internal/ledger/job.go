@@ -1,12 +1,16 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
 // Job is one execution over one or many requests. Its id is the execution's name.
@@ -54,8 +58,10 @@ type Lane struct {
 	Left     string `json:"left,omitempty"`   // fault name when exported files could not be removed
 }
 
-func jobKey(id string) Key              { return Key{"job/" + id, "job"} }
-func memberKey(job, request string) Key { return Key{"job/" + job, "member/" + request} }
+func jobKey(id string) Key { return Key{"job/" + id, "job"} }
+func memberKey(job, request string, b breadth) Key {
+	return Key{memberPartition(job, b.of(request)), request}
+}
 func laneKey(job, target, area string) Key {
 	return Key{"job/" + job, "lane/" + target + "/" + area}
 }
@@ -137,9 +143,16 @@ func (l *Ledger) ChangeJob(ctx context.Context, id string, change func(*Job) err
 // Invite reserves places for requests in a job that is going to be opened, so that its input need not list them:
 // Step Functions allows 256 KiB of input, and 10,000 ids are more.
 func (l *Ledger) Invite(ctx context.Context, job string, requests []string) error {
+	if len(requests) == 0 {
+		return nil
+	}
+	b, err := l.spreadOut(ctx, job, len(requests))
+	if err != nil {
+		return err
+	}
 	all := make([][]Change, len(requests))
 	for n, id := range requests {
-		all[n] = []Change{{Key: memberKey(job, id), Data: encode(Member{})}}
+		all[n] = []Change{{Key: memberKey(job, id, b), Data: encode(Member{})}}
 	}
 	return l.groups(ctx, all, func(n int) ([]Change, error) {
 		there, err := l.store.Get(ctx, all[n][0].Key)
@@ -152,9 +165,41 @@ func (l *Ledger) Invite(ctx context.Context, job string, requests []string) erro
 
 // Members calls do for a job's requests, in order of their ids.
 func (l *Ledger) Members(ctx context.Context, job string, do func(request string, m Member) error) error {
-	return each(ctx, l, "job/"+job, "member/", func(sort string, _ int64, m Member) error {
-		return do(sort[len("member/"):], m)
-	})
+	members, _, err := l.members(ctx, job)
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(members)) {
+		if err := do(id, members[id].Member); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// member is a Member as it is kept.
+type member struct {
+	Member
+	version int64
+}
+
+// members reads a job's, by request.
+func (l *Ledger) members(ctx context.Context, job string) (map[string]member, breadth, error) {
+	b, err := l.breadth(ctx, job)
+	if err != nil {
+		return nil, b, err
+	}
+	out := map[string]member{}
+	for _, p := range b.partitions(func(s string) string { return memberPartition(job, s) }) {
+		err := each(ctx, l, p, "", func(request string, version int64, m Member) error {
+			out[request] = member{m, version}
+			return nil
+		})
+		if err != nil {
+			return nil, b, err
+		}
+	}
+	return out, b, nil
 }
 
 // Claim gives requests to a job that they are invited to: each that has not ended and that no other job holds becomes
@@ -188,13 +233,18 @@ func (l *Ledger) Claim(ctx context.Context, job string, requests []string, at ti
 	if err != nil {
 		return nil, err
 	}
-	var removed [][]Change
+	b, err := l.breadth(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	var removed []Change
 	for _, id := range requests {
 		if !mine[id] {
-			removed = append(removed, []Change{{Key: memberKey(job, id)}})
+			removed = append(removed, Change{Key: memberKey(job, id, b)})
 		}
 	}
-	return held, l.groups(ctx, removed, func(n int) ([]Change, error) { return removed[n], nil })
+	_, err = l.store.WriteEach(ctx, removed...)
+	return held, err
 }
 
 // Release takes requests from a job that has not closed them: they are free for others. Those that it had begun to work on
@@ -340,7 +390,11 @@ func (l *Ledger) ChangeLane(ctx context.Context, job, target, area string, chang
 
 // Trouble marks that a search met something of a request in a target and area that it could not read or erase.
 func (l *Ledger) Trouble(ctx context.Context, job, target, area, request, fault string) error {
-	_, err := update(ctx, l, Key{"job/" + job, "trouble/" + target + "/" + area + "/" + request}, true, func(f *string) error {
+	b, err := l.breadth(ctx, job)
+	if err != nil {
+		return err
+	}
+	_, err = update(ctx, l, Key{troublePartition(job, b.of(request)), target + "/" + area + "/" + request}, true, func(f *string) error {
 		*f = fault
 		return nil
 	})
@@ -350,21 +404,35 @@ func (l *Ledger) Trouble(ctx context.Context, job, target, area, request, fault 
 // Troubles reads the marks: by target, area and request.
 func (l *Ledger) Troubles(ctx context.Context, job string) (map[[3]string]string, error) {
 	out := map[[3]string]string{}
-	err := each(ctx, l, "job/"+job, "trouble/", func(sort string, _ int64, fault string) error {
-		part := strings.SplitN(strings.TrimPrefix(sort, "trouble/"), "/", 3)
-		if len(part) != 3 {
-			return fmt.Errorf("ledger: a mark with an unusable key")
+	partitions, err := l.troublePartitions(ctx, job)
+	for _, p := range partitions {
+		err := each(ctx, l, p, "", func(sort string, _ int64, fault string) error {
+			part := strings.SplitN(sort, "/", 3)
+			if len(part) != 3 {
+				return fmt.Errorf("ledger: a mark with an unusable key")
+			}
+			out[[3]string(part)] = fault
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-		k := [3]string(part)
-		out[k] = fault
-		return nil
-	})
+	}
 	return out, err
+}
+
+func (l *Ledger) troublePartitions(ctx context.Context, job string) ([]string, error) {
+	b, err := l.breadth(ctx, job)
+	return b.partitions(func(s string) string { return troublePartition(job, s) }), err
 }
 
 // ClearTroubles forgets the marks of an area before it is searched again.
 func (l *Ledger) ClearTroubles(ctx context.Context, job, target, area string) error {
-	return l.clear(ctx, "job/"+job, "trouble/"+target+"/"+area+"/")
+	partitions, err := l.troublePartitions(ctx, job)
+	if err != nil {
+		return err
+	}
+	return l.clear(ctx, target+"/"+area+"/", partitions...)
 }
 
 // Cursor is where a sliced step goes on.
@@ -419,7 +487,7 @@ func (l *Ledger) SetCursor(ctx context.Context, job, name string, c Cursor) erro
 
 // ClearCursors forgets the cursors below a prefix: their work begins anew.
 func (l *Ledger) ClearCursors(ctx context.Context, job, prefix string) error {
-	return l.clear(ctx, "job/"+job, "cursor/"+prefix)
+	return l.clear(ctx, "cursor/"+prefix, "job/"+job)
 }
 
 // EndJob marks the job closed and destroys what it found: findings, cursors, lanes and the list of exported files. The
@@ -429,62 +497,61 @@ func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	areas := func(targets []string, areas ...string) error {
+	members, b, err := l.members(ctx, id)
+	if err != nil {
+		return err
+	}
+	found := b.partitions(func(s string) string { return troublePartition(id, s) })
+	areas := func(targets []string, areas ...string) {
 		for _, t := range targets {
 			for _, a := range areas {
-				for _, s := range spreads {
-					if err := l.clear(ctx, findingPartition(id, t, a, string(s)), ""); err != nil {
-						return err
-					}
-				}
+				found = append(found, b.partitions(func(s string) string { return findingPartition(id, t, a, s) })...)
 			}
 		}
-		return nil
 	}
-	if err := areas(job.Search, "devices", "audiences", "notifications"); err != nil {
+	areas(job.Search, "devices", "audiences", "notifications")
+	areas(job.Order, "profile")
+	if err := l.clear(ctx, "", found...); err != nil {
 		return err
 	}
-	if err := areas(job.Order, "profile"); err != nil {
-		return err
-	}
-	for _, prefix := range []string{"cursor/", "lane/", "trouble/", "export/", "piece/"} {
-		if err := l.clear(ctx, "job/"+id, prefix); err != nil {
+	for _, prefix := range []string{"cursor/", "lane/", "export/", "piece/"} {
+		if err := l.clear(ctx, prefix, "job/"+id); err != nil {
 			return err
 		}
 	}
 	if job.Mode == "preview" { // its record last: without it nobody would go on
-		if err := l.clear(ctx, "job/"+id, "member/"); err != nil {
+		if err := l.clear(ctx, "", b.partitions(func(s string) string { return memberPartition(id, s) })...); err != nil {
 			return err
 		}
-		if err := l.clear(ctx, "job/"+id, ""); err != nil {
+		if err := l.store.Write(ctx, Change{Key: breadthKey(id)}); err != nil {
+			return err
+		}
+		if err := l.store.Write(ctx, Change{Key: jobKey(id)}); err != nil {
 			return err
 		}
 		return l.NotWorking(ctx, id)
 	}
-	if err := l.expireMembers(ctx, id, at.Add(Retention)); err != nil {
-		return err
+	// Those that the job closed have their end already.
+	var unclosed []Change
+	for request, m := range members {
+		if m.Status == "" {
+			unclosed = append(unclosed, Change{Key: memberKey(id, request, b), Data: encode(m.Member), If: m.version, Expires: at.Add(Retention)})
+		}
+	}
+	if again, err := l.store.WriteEach(ctx, unclosed...); err != nil || len(again) > 0 {
+		return cmp.Or(err, fault.New(fault.LedgerBusy, "ledger: somebody else has members of a job in hand that ends; run the step again"))
 	}
 	job.Closed, job.Plan, job.Token = at, "", ""
-	if err := l.store.Write(ctx, Change{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)}); err != nil {
+	changes := []Change{{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)}}
+	if len(members) > 0 {
+		_, version, err := read[breadth](ctx, l, breadthKey(id))
+		if err != nil {
+			return err
+		}
+		changes = append(changes, Change{Key: breadthKey(id), Data: encode(b), If: version, Expires: at.Add(Retention)})
+	}
+	if err := l.store.Write(ctx, changes...); err != nil {
 		return err
 	}
 	return l.NotWorking(ctx, id)
-}
-
-// expireMembers sets the time until which the list of a job's requests is kept.
-func (l *Ledger) expireMembers(ctx context.Context, job string, until time.Time) error {
-	for after := ""; ; {
-		items, err := l.store.Query(ctx, "job/"+job, "member/", after, MaxChanges)
-		if err != nil || len(items) == 0 {
-			return err
-		}
-		changes := make([]Change, len(items))
-		for n, i := range items {
-			changes[n] = Change{Key: i.Key, Data: i.Data, If: i.Version, Expires: until}
-			after = i.Sort
-		}
-		if err := l.store.Write(ctx, changes...); err != nil {
-			return err
-		}
-	}
 }

@@ -96,61 +96,57 @@ func each[T any](ctx context.Context, l *Ledger, partition, prefix string, do fu
 	}
 }
 
-// clear deletes a partition's items below prefix.
-func (l *Ledger) clear(ctx context.Context, partition, prefix string) error {
-	for {
-		items, err := l.store.Query(ctx, partition, prefix, "", MaxChanges)
-		if err != nil || len(items) == 0 {
-			return err
+// groups writes several small groups of changes, each group whole or not at all: those of one change each for itself, of
+// the others many to a Write. When a Write meets a conflict, its groups are tried one by one. A group that another writer
+// was faster on is made anew by again, from what is there then: no changes mean that nothing is left to do.
+func (l *Ledger) groups(ctx context.Context, all [][]Change, again func(n int) ([]Change, error)) error {
+	var alone, together []int
+	var changes []Change
+	for n, g := range all {
+		if len(g) == 1 {
+			alone, changes = append(alone, n), append(changes, g[0])
+		} else if len(g) > 1 {
+			together = append(together, n)
 		}
-		changes := make([]Change, len(items))
-		for n, i := range items {
-			changes[n] = Change{Key: i.Key}
-		}
-		if err := l.store.Write(ctx, changes...); err != nil {
+	}
+	retry := func(n int) error {
+		return l.one(ctx, all[n], func() ([]Change, error) { return again(n) })
+	}
+	late, err := l.store.WriteEach(ctx, changes...)
+	if err != nil {
+		return err
+	}
+	for _, n := range late {
+		if err := retry(alone[n]); err != nil {
 			return err
 		}
 	}
-}
-
-// groups writes several small groups of changes, each group whole or not at all, many groups to a Write. When a Write
-// meets a conflict, its groups are tried one by one. A group that another writer was faster on is made anew by again,
-// from what is there then: no changes mean that nothing is left to do.
-func (l *Ledger) groups(ctx context.Context, all [][]Change, again func(n int) ([]Change, error)) error {
-	write := func(from, to int) error {
+	for len(together) > 0 {
+		count, bytes := 0, 0
 		var changes []Change
-		for _, g := range all[from:to] {
-			changes = append(changes, g...)
+		for _, n := range together {
+			for _, c := range all[n] {
+				bytes += len(c.Data)
+			}
+			if count > 0 && (len(changes)+len(all[n]) > MaxChanges || bytes > MaxWrite) {
+				break
+			}
+			count, changes = count+1, append(changes, all[n]...)
 		}
 		err := l.store.Write(ctx, changes...)
-		if !errors.Is(err, ErrConflict) {
+		if err != nil && !errors.Is(err, ErrConflict) {
 			return err
 		}
-		for n := from; n < to; n++ {
-			if err := l.one(ctx, all[n], func() ([]Change, error) { return again(n) }); err != nil {
-				return err
+		if err != nil {
+			for _, n := range together[:count] {
+				if err := retry(n); err != nil {
+					return err
+				}
 			}
 		}
-		return nil
+		together = together[count:]
 	}
-	from, size, bytes := 0, 0, 0
-	for n, g := range all {
-		data := 0
-		for _, c := range g {
-			data += len(c.Data)
-		}
-		if size+len(g) > MaxChanges || bytes+data > MaxWrite {
-			if err := write(from, n); err != nil {
-				return err
-			}
-			from, size, bytes = n, 0, 0
-		}
-		size, bytes = size+len(g), bytes+data
-	}
-	if from == len(all) {
-		return nil
-	}
-	return write(from, len(all))
+	return nil
 }
 
 // one writes one group. A conflict does not say that somebody else did it: DynamoDB also answers so when another
@@ -174,17 +170,6 @@ func (l *Ledger) one(ctx context.Context, changes []Change, again func() ([]Chan
 // Retention is how long requests, outcomes and certificates are kept after a request closed. 11 CCR 7101 asks for 24
 // months; a third year covers the time in which a complaint about the end of that period can come in.
 const Retention = 3 * 365 * 24 * time.Hour
-
-// spread names one of 16 partitions for a key, so that no partition takes a whole sweep's writes. Keys end in random or
-// keyed-digest characters.
-func spread(key string) string {
-	if key == "" {
-		return "0"
-	}
-	return string("0123456789abcdef"[int(key[len(key)-1])%16])
-}
-
-const spreads = "0123456789abcdef"
 
 // Belongs ties a new ledger to the key with which its content is sealed, and refuses any other key from then on: it
 // would open nothing, recognise nobody and sign what is not its own.

@@ -39,5 +39,5 @@ func (l *Ledger) PreviewOf(ctx context.Context, job string) ([]byte, error) {
 
 // DropPreview forgets what a preview found.
 func (l *Ledger) DropPreview(ctx context.Context, job string) error {
-	return l.clear(ctx, "preview/"+job, "")
+	return l.clear(ctx, "", "preview/"+job)
 }

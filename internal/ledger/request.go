@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -145,18 +146,21 @@ func (r Request) index() []Change {
 	return changes
 }
 
-// File brings new requests into the ledger, each whole or not at all. Filing a request again is an error.
+// File brings new requests into the ledger, each whole or not at all. Filing another request under the same id is an error.
 func (l *Ledger) File(ctx context.Context, requests []Request) error {
 	all := make([][]Change, len(requests))
 	for n, r := range requests {
 		all[n] = r.filing()
 	}
 	return l.groups(ctx, all, func(n int) ([]Change, error) {
-		switch _, err := l.Request(ctx, requests[n].ID); {
-		case errors.Is(err, ErrNotFound):
-			return all[n], nil
+		there, err := l.store.Get(ctx, requestKey(requests[n].ID))
+		switch {
 		case err != nil:
 			return nil, err
+		case len(there) == 0:
+			return all[n], nil
+		case bytes.Equal(there[0].Data, all[n][0].Data): // written, and the answer was lost
+			return nil, nil
 		}
 		return nil, fmt.Errorf("ledger: request %s is filed already", requests[n].ID)
 	})
@@ -285,17 +289,26 @@ type Outcome struct {
 	At       time.Time `json:"at"`
 }
 
+// evidence is what a request's last job says of it. It is one item: begun kilobytes cost, and both are always written
+// together.
+type evidence struct {
+	Outcomes    []Outcome `json:"outcomes"`
+	Certificate string    `json:"certificate"`
+}
+
+func evidenceKey(request string) Key { return Key{"request/" + request, "evidence"} }
+
 // Outcomes reads what became of a request, in the order of targets and areas; none before its first job closed it.
 func (l *Ledger) Outcomes(ctx context.Context, id string) ([]Outcome, error) {
-	out, _, err := read[[]Outcome](ctx, l, Key{"request/" + id, "outcomes"})
+	e, _, err := read[evidence](ctx, l, evidenceKey(id))
 	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}
-	return out, err
+	return e.Outcomes, err
 }
 
 // Certificate reads a request's signed certificate, a compact JWS; ErrNotFound where there is none.
 func (l *Ledger) Certificate(ctx context.Context, id string) (string, error) {
-	c, _, err := read[string](ctx, l, Key{"request/" + id, "certificate"})
-	return c, err
+	e, _, err := read[evidence](ctx, l, evidenceKey(id))
+	return e.Certificate, err
 }

@@ -69,7 +69,7 @@ func TestAChangeDoesNotMakeAnUnverifiedRequestStay(t *testing.T) {
 	if c := store.last("request/r1", "request"); !c.Expires.Equal(until) {
 		t.Errorf("it expires at %v, want %v", c.Expires, until)
 	}
-	if c := store.last("outbox/1", "r1/000002"); !c.Expires.Equal(until) {
+	if c := store.last("outbox/", "r1/000002"); !c.Expires.Equal(until) {
 		t.Errorf("its event expires at %v, want %v", c.Expires, until)
 	}
 	must(t, l.Outbox(ctx, func(e ledger.Event) error {
@@ -77,7 +77,7 @@ func TestAChangeDoesNotMakeAnUnverifiedRequestStay(t *testing.T) {
 		return err
 	}))
 	for _, sort := range []string{"r1/000001", "r1/000002"} {
-		if c := store.last("outbox/1", sort); c.If != 1 || !c.Expires.Equal(until) {
+		if c := store.last("outbox/", sort); c.If != 1 || !c.Expires.Equal(until) {
 			t.Errorf("after an attempt %s in version %d expires at %v, want %v", sort, c.If+1, c.Expires, until)
 		}
 	}
@@ -124,7 +124,7 @@ func TestAnUnverifiedRequestCanEnd(t *testing.T) {
 	if _, err := l.OpenFor(ctx, []string{"mail-r1"}, nil); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("it is found by an identifier: %v", err)
 	}
-	for _, k := range [][2]string{{"request/r1", "request"}, {"requests/1", "r1"}} {
+	for _, k := range [][2]string{{"request/r1", "request"}, {"requests/", "r1"}} {
 		if c := store.last(k[0], k[1]); !c.Expires.Equal(at.Add(ledger.Retention)) {
 			t.Errorf("%s expires at %v", k[0], c.Expires)
 		}

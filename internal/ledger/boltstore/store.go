@@ -4,6 +4,7 @@ package boltstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -96,6 +97,25 @@ func (s *Store) Write(ctx context.Context, changes ...ledger.Change) error {
 	if err := ledger.CheckChanges(changes); err != nil {
 		return err
 	}
+	return s.update(ctx, changes, func(_ int, err error) error { return err })
+}
+
+// WriteEach is ledger.Store's; all of it is one Write but for the changes whose condition does not hold.
+func (s *Store) WriteEach(ctx context.Context, changes ...ledger.Change) (again []int, err error) {
+	if err := ledger.CheckEach(changes); err != nil {
+		return nil, err
+	}
+	err = s.update(ctx, changes, func(n int, err error) error {
+		if errors.Is(err, ledger.ErrConflict) {
+			again, err = append(again, n), nil
+		}
+		return err
+	})
+	return again, err
+}
+
+// update applies changes; failed says what to do about one that could not be.
+func (s *Store) update(ctx context.Context, changes []ledger.Change, failed func(n int, err error) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
@@ -106,9 +126,11 @@ func (s *Store) Write(ctx context.Context, changes ...ledger.Change) error {
 	defer s.mu.RUnlock()
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		t, now := tablesOf(tx), s.now().Unix()
-		for _, c := range changes {
+		for n, c := range changes {
 			if err := t.apply(c, now); err != nil {
-				return err
+				if err := failed(n, err); err != nil {
+					return err
+				}
 			}
 		}
 		return t.dropExpired(now, dropAtOnce)

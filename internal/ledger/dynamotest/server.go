@@ -16,6 +16,7 @@ type Call struct {
 	Op    string  // PutItem and so on
 	Items int     // keys of a BatchGetItem, actions of a TransactWriteItems; 1 otherwise
 	Units float64 // read or write units that it cost; 0 where it was not done
+	Loads []Load  // how they fall on partition keys; none where it was not done
 }
 
 // Server is dynalite with transactions. Start and Launch make it; its methods may be called from any goroutine.
@@ -81,7 +82,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.world.RLock()
 		a = s.forward(r, op, body)
 		s.world.RUnlock()
-		s.note(Call{Op: op, Items: 1, Units: a.units()})
+		c := Call{Op: op, Items: 1, Units: a.units()}
+		if a.status == http.StatusOK {
+			c.Loads = loads(op, body, c.Units)
+		}
+		s.note(c)
 	}
 	if f != nil && f.After {
 		f.send(w)
@@ -204,7 +209,7 @@ func (s *Server) batchGet(r *http.Request, body []byte, f *Fault) answer {
 	}
 	if len(unprocessed) == 0 {
 		a := s.forward(r, "BatchGetItem", body)
-		s.note(Call{Op: "BatchGetItem", Items: items, Units: a.units()})
+		s.note(Call{Op: "BatchGetItem", Items: items, Units: a.units(), Loads: batchLoads(body, a)})
 		return a
 	}
 	part, err := json.Marshal(in)
@@ -212,7 +217,7 @@ func (s *Server) batchGet(r *http.Request, body []byte, f *Fault) answer {
 		panic(fmt.Sprintf("dynamotest: what was read always marshals: %v", err))
 	}
 	a := s.forward(r, "BatchGetItem", part)
-	s.note(Call{Op: "BatchGetItem", Items: items, Units: a.units()})
+	s.note(Call{Op: "BatchGetItem", Items: items, Units: a.units(), Loads: batchLoads(part, a)})
 	var document map[string]any
 	if a.status != http.StatusOK || json.Unmarshal(a.body, &document) != nil {
 		return a

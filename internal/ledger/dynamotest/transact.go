@@ -111,6 +111,7 @@ func (s *Server) transact(r *http.Request, body []byte) answer {
 		switch {
 		case did.status == http.StatusOK:
 			c.Units += 2 * did.units()
+			c.Loads = append(c.Loads, a.load(2*did.units()))
 			if there {
 				undo = append(undo, action{TableName: a.TableName, Item: old})
 			} else {
@@ -126,6 +127,7 @@ func (s *Server) transact(r *http.Request, body []byte) answer {
 	}
 	if refused {
 		s.undo(r, undo)
+		c.Units, c.Loads = 0, nil
 		return cancelled(reasons)
 	}
 	s.tokens[*in.ClientRequestToken] = asked

@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -123,4 +124,34 @@ func concurrentCreators(b *box) {
 		}
 		same(b.T, b.get(b.key(sort)), won...)
 	}
+}
+
+func concurrentEach(b *box) {
+	const items = 20
+	var mu sync.Mutex
+	won := map[string][]string{}
+	together(b, func(writer int) error {
+		var changes []ledger.Change
+		for n := range items {
+			changes = append(changes, b.put(fmt.Sprintf("%02d", n), 0, strconv.Itoa(writer)))
+		}
+		again, err := b.s.WriteEach(b.Context(), changes...)
+		mu.Lock()
+		defer mu.Unlock()
+		for n, c := range changes {
+			if !slices.Contains(again, n) {
+				won[c.Sort] = append(won[c.Sort], fmt.Sprintf("%s@1=%d", c.Sort, writer))
+			}
+		}
+		return err
+	})
+	var want []string
+	for n := range items {
+		sort := fmt.Sprintf("%02d", n)
+		if len(won[sort]) != 1 {
+			b.Fatalf("%d creators of one item won, want 1", len(won[sort]))
+		}
+		want = append(want, won[sort]...)
+	}
+	b.holds(want...)
 }

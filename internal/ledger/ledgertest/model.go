@@ -18,18 +18,38 @@ type model map[ledger.Key]ledger.Item
 
 func (m model) write(changes []ledger.Change) bool {
 	for _, c := range changes {
-		if (c.Data != nil || c.If != 0) && m[c.Key].Version != c.If {
+		if !m.holds(c) {
 			return false
 		}
 	}
 	for _, c := range changes {
-		if c.Data == nil {
-			delete(m, c.Key)
-			continue
-		}
-		m[c.Key] = ledger.Item{Key: c.Key, Version: m[c.Key].Version + 1, Data: c.Data}
+		m.apply(c)
 	}
 	return true
+}
+
+// writeEach gives the indexes of the changes whose condition does not hold.
+func (m model) writeEach(changes []ledger.Change) (again []int) {
+	for n, c := range changes {
+		if m.holds(c) {
+			m.apply(c)
+		} else {
+			again = append(again, n)
+		}
+	}
+	return again
+}
+
+func (m model) holds(c ledger.Change) bool {
+	return c.Data == nil && c.If == 0 || m[c.Key].Version == c.If
+}
+
+func (m model) apply(c ledger.Change) {
+	if c.Data == nil {
+		delete(m, c.Key)
+		return
+	}
+	m[c.Key] = ledger.Item{Key: c.Key, Version: m[c.Key].Version + 1, Data: c.Data}
 }
 
 func (m model) query(partition, prefix, after string, limit int) []ledger.Item {
@@ -90,6 +110,13 @@ func likeModel(b *box) {
 				err := b.s.Write(b.Context(), changes...)
 				if (err == nil) != want || (err != nil && !errors.Is(err, ledger.ErrConflict)) {
 					t.Fatalf("Write: got error %v, want success: %v", err, want)
+				}
+			},
+			"write each": func(t *rapid.T) {
+				changes := rapid.SliceOfNDistinct(change, 1, 5, byKey).Draw(t, "changes")
+				want := m.writeEach(changes)
+				if again, err := b.s.WriteEach(b.Context(), changes...); err != nil || !slices.Equal(again, want) {
+					t.Fatalf("WriteEach: got %v and error %v, want %v", again, err, want)
 				}
 			},
 			"get": func(t *rapid.T) {

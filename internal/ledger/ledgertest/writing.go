@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,6 +127,52 @@ func sameKeyTwice(b *box) {
 	b.refused("created and replaced", b.put("a", 0, "one"), b.put("b", 0, "one"), b.put("a", 1, "two"))
 	b.refused("deleted and created", ledger.Change{Key: b.key("a")}, b.put("a", 0, "two"))
 	b.holds()
+}
+
+func eachForItself(b *box) {
+	each := func(want []int, changes ...ledger.Change) {
+		b.Helper()
+		if again, err := b.s.WriteEach(b.Context(), changes...); err != nil || !slices.Equal(again, want) {
+			b.Errorf("WriteEach: got %v and error %v, want %v", again, err, want)
+		}
+	}
+	each(nil)
+	each(nil, b.put("a", 0, "one"), b.put("b", 0, "one"), b.put("c", 0, "one"))
+	other := ledger.Change{Key: ledger.Key{Partition: b.partition + "-other", Sort: "a"}, Data: []byte("x"), Expires: time.Now().Add(-time.Hour)}
+	each([]int{1, 3, 4}, b.put("a", 1, "two"), b.put("b", 0, "two"), ledger.Change{Key: b.key("c"), If: 1}, b.put("d", 1, "two"),
+		ledger.Change{Key: b.key("e"), If: 2}, ledger.Change{Key: b.key("f")}, b.put("g", 0, ""), other)
+	b.holds("a@2=two", "b@1=one", "g@1=")
+	same(b.T, b.get(other.Key))
+	each([]int{0}, b.put("a", 1, "late"))
+
+	refused := func(what string, changes ...ledger.Change) {
+		b.Helper()
+		_, err := b.s.WriteEach(b.Context(), changes...)
+		refusal(b.T, what, err)
+	}
+	refused("too large an item", b.put("x", 0, ""), b.put("y", 0, strings.Repeat("x", ledger.MaxItem+1)))
+	refused("twice", b.put("x", 0, ""), b.put("x", 0, ""))
+	refused("a negative version", b.put("x", 0, ""), b.put("y", -1, ""))
+	refused("no key", b.put("x", 0, ""), b.put("", 0, ""))
+	if _, err := b.s.WriteEach(cancelledContext(b.T), b.put("x", 0, "")); !errors.Is(err, context.Canceled) {
+		b.Errorf("got error %v, want context.Canceled", err)
+	}
+	b.holds("a@2=two", "b@1=one", "g@1=")
+}
+
+func eachOfMany(b *box) {
+	const n = 2*ledger.MaxChanges + 50
+	b.write(b.put("107", 0, "there"))
+	var changes []ledger.Change
+	for i := range n {
+		changes = append(changes, b.put(fmt.Sprintf("%03d", i), 0, strings.Repeat("x", ledger.MaxWrite/n+100)))
+	}
+	if again, err := b.s.WriteEach(b.Context(), changes...); err != nil || !slices.Equal(again, []int{107}) {
+		b.Errorf("got %v and error %v, want the one that was there", again, err)
+	}
+	if got := len(b.query("", "", 1000)); got != n {
+		b.Errorf("%d items, want %d", got, n)
+	}
 }
 
 func anyData(b *box) {

@@ -1,0 +1,280 @@
+package boot_test
+
+import (
+	"context"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
+	"github.com/lethe-dsr/lethe/internal/asl"
+	"github.com/lethe-dsr/lethe/internal/awslocal"
+	"github.com/lethe-dsr/lethe/internal/batch/batchtest"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/ledger/dynamostore"
+	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
+	"github.com/lethe-dsr/lethe/internal/provider"
+	"github.com/lethe-dsr/lethe/internal/seal/kmskey"
+	"github.com/lethe-dsr/lethe/internal/seal/kmstest"
+	"github.com/lethe-dsr/lethe/internal/steps"
+	"github.com/lethe-dsr/lethe/internal/subject"
+	"github.com/lethe-dsr/lethe/statemachine"
+)
+
+// crowd is a sweep of many people on DynamoDB and KMS, counted: from one app at App Center, where each has a device
+// among ten times as many, and by two keys of Batch. The steps run in this process, so that their time is not that of
+// Lambda.
+type crowd struct {
+	people, devices int
+	filed, swept    work
+}
+
+// work is what something cost.
+type work struct {
+	calls       []dynamotest.Call // of DynamoDB
+	kms         map[string]int    // calls of KMS, by name
+	transitions int
+	invocations map[string]int           // of the steps
+	took        map[string]time.Duration // by them
+	provider    map[appcentertest.Op]int
+	batch       int // calls
+}
+
+// stepError carries a step's error name to the runner.
+type stepError struct{ messages.InvokeResponse_Error }
+
+func (e stepError) ErrorName() string { return e.Type }
+
+func runCrowd(t testing.TB, people int) crowd {
+	t.Helper()
+	db, keys := dynamotest.Start(t), kmstest.Start(t)
+	db.Table(t, "ledger")
+	out := crowd{people: people, devices: 10 * people}
+
+	app := appcentertest.App{Owner: "acme", Name: "ios", Token: "app-token", Export: appcentertest.ExportStyle{Blobs: 4}}
+	var users []string
+	var crowd []subject.Subject
+	for n := range out.devices {
+		d := appcentertest.Device{InstallID: fmt.Sprintf("%08x-0000-4000-8000-%012x", n*2654435761%(1<<32), n), UserID: fmt.Sprint("stranger-", n), Platform: "iOS"}
+		if n%10 == 0 {
+			d.UserID = fmt.Sprintf("customer-%06d", n)
+			mail := fmt.Sprintf("person.%d@customers.example.com", n)
+			users = append(users, d.UserID)
+			var s subject.Subject
+			for kind, value := range map[subject.Type]string{subject.Email: mail, subject.UserID: d.UserID} {
+				id, err := subject.New(kind, "", value, "DE")
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Add(id)
+			}
+			crowd = append(crowd, s)
+		}
+		app.Devices = append(app.Devices, d)
+	}
+	for n := range 20 {
+		app.Audiences = append(app.Audiences, appcentertest.Audience{Name: fmt.Sprint("audience ", n), Definition: fmt.Sprintf("plan eq 'p%d'", n)})
+		app.Notifications = append(app.Notifications, appcentertest.Notification{ID: fmt.Sprint("n-", n), Name: "Sale", Title: "Sale", Body: "Everything must go."})
+	}
+	apps := appcentertest.New(appcentertest.World{Apps: []appcentertest.App{app}})
+	profiles := batchtest.New("rest-key", map[string][]string{"live-key": users, "dev-key": users})
+	appServer, profileServer := httptest.NewServer(apps), httptest.NewServer(profiles)
+	t.Cleanup(appServer.Close)
+	t.Cleanup(profileServer.Close)
+	cfg, err := config.Parse(fmt.Appendf(nil, `
+controller: Acme GmbH
+mode: erase
+limits: {share: 1}
+targets:
+  - {id: acme-ios, provider: appcenter, owner: acme, app: ios, token: app-token, export_container: %q, base_url: %q, requests_per_minute: 0}
+  - {id: acme-live, provider: batch, api_key: live-key, rest_key: rest-key, base_url: %q, custom_id: user_id}
+  - {id: acme-dev, provider: batch, api_key: dev-key, rest_key: rest-key, base_url: %[3]q, custom_id: user_id}
+`, apps.ContainerSAS(appServer.URL, app.Key(), ""), appServer.URL, profileServer.URL), func(string) (string, bool) { return "", false })
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	quiet := func(o *dynamodb.Options) { o.DisableValidateResponseChecksum = true }
+	l := ledger.New(dynamostore.New(db.Client(quiet), "ledger"))
+	sealer, err := kmskey.OpenSealer(t.Context(), keys.Client(), keys.SealingKey(), l.Keep, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := kmskey.OpenSigner(t.Context(), keys.Client(), keys.SigningKey(elliptic.P256()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := erase.Base{
+		Ledger: l, Seal: sealer, Config: cfg, Report: func(erase.Event) {},
+		Now:   func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
+		NewID: func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 10}
+	t.Cleanup(transport.CloseIdleConnections)
+	all, err := steps.All(b, steps.Link{Targets: cfg.Targets, Paces: map[string]*provider.Pace{}, Transport: transport}, signer, func(context.Context, string) bool { return false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	sweep := work{invocations: map[string]int{}, took: map[string]time.Duration{}}
+	tasks, names := map[string]asl.Task{}, []string{}
+	for _, s := range all {
+		names = append(names, s.Name()+"FunctionArn")
+		tasks[s.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) {
+			began := time.Now()
+			answer, err := s.Invoke(ctx, in)
+			mu.Lock()
+			defer mu.Unlock()
+			sweep.invocations[s.Name()]++
+			sweep.took[s.Name()] += time.Since(began)
+			if named := (messages.InvokeResponse_Error{}); errors.As(err, &named) {
+				return nil, stepError{named}
+			}
+			return answer, err
+		}
+	}
+	m, err := asl.Load(statemachine.Erasure, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner, err := asl.New(m, tasks, &awslocal.Records{}, asl.Options{
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Observe: func(e asl.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			switch e.Kind {
+			case asl.Entered:
+				sweep.transitions++
+			case asl.Retried, asl.Caught, asl.Broken:
+				t.Errorf("%s: %s %s", e.State, e.Kind, e.Error)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func() work {
+		w := work{calls: db.Calls(), kms: map[string]int{}}
+		for _, c := range keys.Calls() {
+			w.kms[c.Op]++
+		}
+		db.Forget()
+		keys.Forget()
+		return w
+	}
+	count()
+	filing, err := erase.File(t.Context(), b, "api", false, crowd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.filed = count()
+	input, err := json.Marshal(erase.Input{Sweep: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := runner.Start(t.Context(), b.NewID(), input)
+	if err != nil || ended.Status != asl.Succeeded {
+		t.Fatalf("%+v, %v", ended, err)
+	}
+	counted := count()
+	sweep.calls, sweep.kms, sweep.provider, sweep.batch = counted.calls, counted.kms, apps.Counts(), len(profiles.Calls())
+	sweep.transitions++ // into the first state; each of the others is counted where it is entered
+	out.swept = sweep
+
+	var wrong []string
+	err = l.Each(t.Context(), filing.Requests, func(r ledger.Request) error {
+		if r.Status != ledger.Erased {
+			wrong = append(wrong, string(r.Status))
+		}
+		return nil
+	})
+	if left := len(apps.Devices(app.Key())); err != nil || len(wrong) > 0 || left != out.devices-people {
+		t.Fatalf("%d are not erased (%v), %d devices are left, %v", len(wrong), wrong, left, err)
+	}
+	return out
+}
+
+// units sums up what calls cost, by partition key.
+func (w work) units(write bool) (all float64, byKey map[string]float64) {
+	byKey = map[string]float64{}
+	for _, c := range w.calls {
+		for _, l := range c.Loads {
+			if l.Write == write {
+				all += l.Units
+				byKey[l.Partition] += l.Units
+			}
+		}
+	}
+	return all, byKey
+}
+
+// kind is a partition key's pattern: ids and spreads are left out.
+func kind(partition string) string {
+	part := strings.Split(partition, "/")
+	switch part[0] {
+	case "finding":
+		return "finding/<job>/<target>/" + part[3] + "/<s>"
+	case "member", "trouble":
+		return part[0] + "/<job>/<s>"
+	case "open", "requests", "outbox":
+		return part[0] + "/<s>"
+	case "kept", "jobs":
+		return part[0] + "/<name>"
+	}
+	return part[0] + "/<id>"
+}
+
+// busiest gives the most that one key of each kind took, and how many keys there are.
+func busiest(byKey map[string]float64) (most map[string]float64, keys map[string]int) {
+	most, keys = map[string]float64{}, map[string]int{}
+	for p, units := range byKey {
+		most[kind(p)] = max(most[kind(p)], units)
+		keys[kind(p)]++
+	}
+	return most, keys
+}
+
+func TestNoKeyOfTheLedgerTakesASweepsLoad(t *testing.T) {
+	t.Parallel()
+	const people = 300
+	began := time.Now()
+	c := runCrowd(t, people)
+	t.Log("took", time.Since(began))
+	for _, write := range []bool{true, false} {
+		all, byKey := c.swept.units(write)
+		most, keys := busiest(byKey)
+		t.Logf("write %t: %g units, %g a person, %d calls", write, all, all/people, len(c.swept.calls))
+		total := map[string]float64{}
+		for p, u := range byKey {
+			total[kind(p)] += u
+		}
+		for _, k := range slices.Sorted(maps.Keys(most)) {
+			t.Logf("%s in all %.2f a person", k, total[k]/people)
+			t.Logf("  %-40s %4d keys, %6.0f units in the busiest, %.3f a person", k, keys[k], most[k], most[k]/people)
+		}
+	}
+	w, _ := c.filed.units(true)
+	r, _ := c.filed.units(false)
+	ops := map[string]int{}
+	for _, c := range c.swept.calls {
+		ops[c.Op]++
+	}
+	t.Log(ops)
+	t.Logf("filed: %g, %g; kms %v %v; transitions %d, invocations %v, took %v, provider %v, batch %d", w/people, r/people, c.filed.kms, c.swept.kms, c.swept.transitions, c.swept.invocations, c.swept.took, c.swept.provider, c.swept.batch)
+}
