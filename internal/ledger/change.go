@@ -201,5 +201,5 @@ func (c Closing) changes(job string, keys [3]Key, there map[Key]Item) ([]Change,
 	if !r.Final() {
 		until = time.Time{}
 	}
-	return append(changes, Change{Key: keys[2], Data: encode(evidence{c.Outcomes, c.Certificate}), If: there[keys[2]].Version, Expires: until}), nil
+	return append(changes, Change{Key: keys[2], Data: evidence{c.Outcomes, c.Certificate}.pack(), If: there[keys[2]].Version, Expires: until}), nil
 }

@@ -2,9 +2,11 @@ package ledger
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -289,18 +291,48 @@ type Outcome struct {
 	At       time.Time `json:"at"`
 }
 
-// evidence is what a request's last job says of it. It is one item: begun kilobytes cost, and both are always written
-// together.
+// evidence is what a request's last job says of it. It is one item, because both are always written together, and packed,
+// because begun kilobytes cost: some 4 KB of JSON become less than 3.
 type evidence struct {
 	Outcomes    []Outcome `json:"outcomes"`
 	Certificate string    `json:"certificate"`
 }
 
+// maxEvidence is how many bytes of JSON are read out of an item, far more than MaxItem packs.
+const maxEvidence = 100 * MaxItem
+
 func evidenceKey(request string) Key { return Key{"request/" + request, "evidence"} }
+
+func (e evidence) pack() []byte {
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err == nil {
+		_, err = w.Write(encode(e))
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		panic("ledger: a buffer takes everything: " + err.Error())
+	}
+	return b.Bytes()
+}
+
+func (l *Ledger) evidence(ctx context.Context, id string) (e evidence, err error) {
+	items, err := l.store.Get(ctx, evidenceKey(id))
+	if err == nil && len(items) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return e, err
+	}
+	data, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(items[0].Data)), maxEvidence))
+	if err != nil {
+		return e, fmt.Errorf("ledger: the evidence of request %s does not unpack: %w", id, err)
+	}
+	return e, decode(Item{Key: items[0].Key, Data: data}, &e)
+}
 
 // Outcomes reads what became of a request, in the order of targets and areas; none before its first job closed it.
 func (l *Ledger) Outcomes(ctx context.Context, id string) ([]Outcome, error) {
-	e, _, err := read[evidence](ctx, l, evidenceKey(id))
+	e, err := l.evidence(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}
@@ -309,6 +341,6 @@ func (l *Ledger) Outcomes(ctx context.Context, id string) ([]Outcome, error) {
 
 // Certificate reads a request's signed certificate, a compact JWS; ErrNotFound where there is none.
 func (l *Ledger) Certificate(ctx context.Context, id string) (string, error) {
-	e, _, err := read[evidence](ctx, l, evidenceKey(id))
+	e, err := l.evidence(ctx, id)
 	return e.Certificate, err
 }
