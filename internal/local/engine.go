@@ -244,7 +244,7 @@ func (e *engine) run(ctx context.Context, desk intake.Desk) error {
 	if ctx.Err() != nil {
 		err = nil
 	}
-	return errors.Join(err, e.house.store.Compact())
+	return errors.Join(err, e.house.compact())
 }
 
 func wait(ctx context.Context, d time.Duration) {

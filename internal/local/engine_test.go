@@ -48,7 +48,7 @@ func newProcess(t *testing.T, dir, serve string, at *time.Time) process {
 	ctx, kill := context.WithCancel(context.Background())
 	t.Cleanup(kill)
 	e := newEngine(ctx, h, live.NewBoard(now), slog.New(slog.DiscardHandler))
-	desk := intake.Desk{Base: h.Base, Engine: e, Links: link.Maker{Base: &url.URL{Scheme: "http", Host: "x"}, Digest: h.Key.Digest}}
+	desk := intake.Desk{Base: h.Base, Engine: e, Links: link.Maker{Base: &url.URL{Scheme: "http", Host: "x"}, Digest: h.Base.Seal.Digest}}
 	return process{e, desk, t, at, kill}
 }
 

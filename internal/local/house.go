@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +25,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/seal"
-	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 	"github.com/lethe-dsr/lethe/statemachine"
 )
@@ -45,11 +46,26 @@ type Options struct {
 	Serving   bool                                             // jobs run side by side: the ledger is not compacted after each
 }
 
-// House is an open data directory: the ledger and the key file. Close it.
+// Key signs certificates and gives the key set that checks them.
+type Key interface {
+	erase.Signer
+	PublicSet() []byte
+}
+
+// Drivers are what a House stands on: Open takes those of a data directory.
+type Drivers struct {
+	Store ledger.Store
+	Seal  erase.Sealer
+	Key   Key
+	Tasks map[string]asl.Task // by resource: what runs the steps; nil for this process
+}
+
+// House is an open ledger with its keys, and the steps that work on it. Close it.
 type House struct {
 	Base  erase.Base
-	Key   *seal.Key
-	store *boltstore.Store
+	Key   Key
+	tasks map[string]asl.Task
+	store *boltstore.Store // of a data directory; nil on other drivers
 	paces map[string]*provider.Pace
 	opts  Options
 
@@ -93,6 +109,14 @@ func Open(dir string, create bool, o Options) (*House, error) {
 	if err := l.Belongs(context.Background(), key.Public().KeyID); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), store.Close())
 	}
+	h := OpenOn(Drivers{Store: store, Seal: key, Key: key}, o)
+	h.store = store
+	return h, nil
+}
+
+// OpenOn opens a House that stands on these drivers, which the caller closes after it. Until Configure it can only be
+// read. No other House may have the same ledger.
+func OpenOn(d Drivers, o Options) *House {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -102,17 +126,17 @@ func Open(dir string, create bool, o Options) (*House, error) {
 	if o.Observe == nil {
 		o.Observe = func(asl.Event) {}
 	}
-	h := &House{Key: key, store: store, opts: o, running: map[string]int{}}
+	h := &House{Key: d.Key, tasks: d.Tasks, opts: o, running: map[string]int{}}
 	h.Base = erase.Base{
-		Ledger: l, Seal: key,
+		Ledger: ledger.New(d.Store), Seal: d.Seal,
 		Now:    func() time.Time { return o.Now().UTC().Truncate(time.Millisecond) },
 		NewID:  func() string { return ulid.MustNew(ulid.Timestamp(o.Now()), rand.Reader).String() },
 		Report: o.Report,
 	}
-	return h, nil
+	return h
 }
 
-// Close closes the ledger. What a minute's limit of calls still counts is kept for the next process.
+// Close closes the ledger of a data directory. What a minute's limit of calls still counts is kept for the next process.
 func (h *House) Close() error {
 	var err error
 	for target, p := range h.paces {
@@ -122,7 +146,10 @@ func (h *House) Close() error {
 		}
 	}
 	h.paces = nil
-	return errors.Join(err, h.store.Close())
+	if h.store != nil {
+		err = errors.Join(err, h.store.Close())
+	}
+	return err
 }
 
 // pace makes a target's limit of calls, with those that an earlier process made less than a minute ago.
@@ -138,27 +165,16 @@ func (h *House) pace(t config.Target) error {
 }
 
 // Configure connects the house to the targets of a configuration.
-func (h *House) Configure(c config.Config) error {
+func (h *House) Configure(c config.Config) (err error) {
 	h.Base.Config = c
-	all, err := h.steps(c)
-	if err != nil {
-		return err
-	}
-	tasks := map[string]asl.Task{}
-	var names []string
-	for _, s := range all {
-		name := s.Name() + "FunctionArn"
-		names = append(names, name)
-		tasks[name] = func(ctx context.Context, in []byte) ([]byte, error) {
-			out, err := s.Invoke(ctx, in)
-			var named messages.InvokeResponse_Error
-			if errors.As(err, &named) {
-				return nil, stepError{named}
-			}
-			return out, err
+	h.closeJob = erase.CloseJob(h.Base, h.Key, Version)
+	tasks := h.tasks
+	if tasks == nil {
+		if tasks, err = h.steps(c); err != nil {
+			return err
 		}
 	}
-	m, err := asl.Load(statemachine.Erasure, names)
+	m, err := asl.Load(statemachine.Erasure, slices.Collect(maps.Keys(tasks)))
 	if err != nil {
 		return err
 	}
@@ -168,21 +184,35 @@ func (h *House) Configure(c config.Config) error {
 	return err
 }
 
-// steps makes all steps of the state machine.
-func (h *House) steps(c config.Config) ([]step.Step, error) {
+// steps makes all steps of the state machine in this process.
+func (h *House) steps(c config.Config) (map[string]asl.Task, error) {
 	h.paces = map[string]*provider.Pace{}
 	for _, t := range c.Targets {
 		if err := h.pace(t); err != nil {
 			return nil, err
 		}
 	}
-	h.closeJob = erase.CloseJob(h.Base, h.Key, Version)
 	link := steps.Link{Targets: c.Targets, Paces: h.paces, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait}
-	return steps.All(h.Base, link, h.Key, h.alive)
+	all, err := steps.All(h.Base, link, h.Key, h.Alive)
+	if err != nil {
+		return nil, err
+	}
+	tasks := map[string]asl.Task{}
+	for _, s := range all {
+		tasks[s.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) {
+			out, err := s.Invoke(ctx, in)
+			var named messages.InvokeResponse_Error
+			if errors.As(err, &named) {
+				return nil, stepError{named}
+			}
+			return out, err
+		}
+	}
+	return tasks, nil
 }
 
-// alive tells whether this process works on a job. No other process can: the ledger is locked.
-func (h *House) alive(_ context.Context, job string) bool {
+// Alive tells whether this process works on a job. No other process can: the ledger is locked.
+func (h *House) Alive(_ context.Context, job string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.running[job] > 0

@@ -261,11 +261,15 @@ func (h *House) work(ctx context.Context, job string, on func() (asl.Result, err
 	return result, nil
 }
 
-// compact writes the ledger anew: destroyed identifiers leave sealed bytes in the file's free pages; a new file has none.
+// compact writes the ledger of a data directory anew: destroyed identifiers leave sealed bytes in the file's free pages; a
+// new file has none.
 func (h *House) compact() error {
 	h.mu.Lock()
 	h.ended = time.Time{}
 	h.mu.Unlock()
+	if h.store == nil {
+		return nil
+	}
 	return h.store.Compact()
 }
 

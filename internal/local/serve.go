@@ -70,7 +70,7 @@ func Serve(ctx context.Context, dir string, cfg config.Config, o Options, log *s
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	links := link.Maker{Base: at.URL, Digest: h.Key.Digest}
+	links := link.Maker{Base: at.URL, Digest: h.Base.Seal.Digest}
 	e := newEngine(ctx, h, board, log)
 	desk := intake.Desk{Base: h.Base, Engine: e, Links: links}
 	d, err := door.New(door.Options{Desk: desk, Keys: h.Key.PublicSet(), Board: board, Log: log})

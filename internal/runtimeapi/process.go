@@ -3,21 +3,28 @@ package runtimeapi
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
 )
 
-// maxPayload is what Lambda takes as input and as output.
-const maxPayload = 6 << 20
+// What Lambda takes as input and as output. Its own messages give these figures:
+// "payload is too large for the RequestResponse invocation type (limit 6291456 bytes)", "Response payload size exceeded
+// maximum allowed payload size (6291556 bytes)".
+const (
+	maxInput  = 6 << 20
+	maxOutput = 6<<20 + 100
+)
 
-// region and account stand in ARNs, which nothing looks at.
+// functionARN begins the ARN of every function; region and account in it are nobody's.
 const functionARN = "arn:aws:lambda:eu-central-1:111122223333:function:"
 
 // process is one process of a function and the server that it asks.
@@ -30,6 +37,7 @@ type process struct {
 	arn    string
 
 	mu      sync.Mutex
+	ready   bool   // it has asked for an invocation
 	current *call  // taken and not answered
 	failed  *Error // at its start
 }
@@ -37,6 +45,7 @@ type process struct {
 // call is one invocation.
 type call struct {
 	id       string
+	trace    string // for X-Ray, which samples nothing of it
 	payload  []byte
 	deadline time.Time
 	done     chan answer // takes one
@@ -45,6 +54,7 @@ type call struct {
 type answer struct {
 	output []byte
 	err    *Error
+	last   bool // the process is of no use after it
 }
 
 func start(name, bootstrap string, env []string, log io.Writer) (*process, error) {
@@ -61,12 +71,19 @@ func start(name, bootstrap string, env []string, log io.Writer) (*process, error
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", p.serveError)
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", p.serveInitError)
 	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	p.cmd = exec.Command(bootstrap)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = append(env[:len(env):len(env)],
-		"AWS_LAMBDA_RUNTIME_API="+l.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME="+name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "_HANDLER=bootstrap")
-	if err := p.cmd.Start(); err != nil {
+	path, err := filepath.Abs(bootstrap)
+	if err == nil {
+		p.cmd = exec.Command(path)
+		p.cmd.Dir = filepath.Dir(path)
+		p.cmd.Stdout, p.cmd.Stderr = log, log
+		// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+		p.cmd.Env = append(env[:len(env):len(env)],
+			"AWS_LAMBDA_RUNTIME_API="+l.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME="+name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+			"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512", "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand", "AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/"+name,
+			"AWS_LAMBDA_LOG_STREAM_NAME="+rand.Text(), "LAMBDA_TASK_ROOT="+p.cmd.Dir, "_HANDLER=bootstrap", "TZ=:UTC")
+		err = p.cmd.Start()
+	}
+	if err != nil {
 		l.Close()
 		return nil, fmt.Errorf("start the function %s: %w", name, err)
 	}
@@ -95,7 +112,7 @@ func (p *process) invoke(ctx context.Context, payload []byte) (output []byte, ag
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	c := &call{id: rand.Text(), payload: payload, deadline: deadline, done: make(chan answer, 1)}
+	c := &call{id: uuid(), trace: trace(), payload: payload, deadline: deadline, done: make(chan answer, 1)}
 	select {
 	case p.next <- c:
 	case <-p.exited:
@@ -121,9 +138,27 @@ func (p *process) invoke(ctx context.Context, payload []byte) (output []byte, ag
 
 func (a answer) given() ([]byte, bool, error) {
 	if a.err != nil {
-		return nil, true, a.err
+		return nil, !a.last, a.err
 	}
 	return a.output, true, nil
+}
+
+// uuid is what Lambda's request ids look like.
+func uuid() string {
+	h := hexadecimal(16)
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// trace is a tracing header: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
+func trace() string {
+	return fmt.Sprintf("Root=1-%08x-%s;Parent=%s;Sampled=0", time.Now().Unix(), hexadecimal(12), hexadecimal(8))
+}
+
+// hexadecimal gives n random bytes.
+func hexadecimal(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
 }
 
 // gone is the error of a process that ended.
@@ -139,6 +174,7 @@ func (p *process) gone() error {
 func (p *process) serveNext(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	busy := p.current != nil
+	p.ready = true
 	p.mu.Unlock()
 	if busy {
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the last invocation is not answered")
@@ -153,6 +189,7 @@ func (p *process) serveNext(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Lambda-Runtime-Aws-Request-Id", c.id)
 		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.deadline.UnixMilli(), 10))
 		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", p.arn)
+		w.Header().Set("Lambda-Runtime-Trace-Id", c.trace)
 		w.Write(c.payload)
 	case <-r.Context().Done():
 	}
@@ -169,18 +206,20 @@ func (p *process) serveError(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// serveAnswer takes the answer to the current invocation.
+// serveAnswer takes the answer to the current invocation. One that is too large ends the invocation as well.
 func (p *process) serveAnswer(w http.ResponseWriter, r *http.Request, read func(body []byte) (answer, bool)) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
-	if err != nil {
-		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "an answer has at most 6 MB")
-		return
-	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOutput))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.current
 	if c == nil || c.id != r.PathValue("id") {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "no invocation of this id is under way")
+		return
+	}
+	if err != nil {
+		p.current = nil
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "an answer has at most 6 MB")
+		c.done <- answer{err: &Error{"Function.ResponseSizeTooLarge", fmt.Sprintf("the answer has more than %d bytes", maxOutput)}, last: true}
 		return
 	}
 	a, ok := read(body)
@@ -194,16 +233,19 @@ func (p *process) serveAnswer(w http.ResponseWriter, r *http.Request, read func(
 }
 
 func (p *process) serveInitError(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOutput))
 	e, ok := readError(body)
-	if err != nil || !ok {
-		refuse(w, http.StatusBadRequest, "InvalidRequest", "the body is not the JSON of an error")
-		return
-	}
 	p.mu.Lock()
-	p.failed = e
-	p.mu.Unlock()
-	accept(w)
+	defer p.mu.Unlock()
+	switch {
+	case err != nil || !ok:
+		refuse(w, http.StatusBadRequest, "InvalidRequest", "the body is not the JSON of an error")
+	case p.ready:
+		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the start was over when the first invocation was asked for")
+	default:
+		p.failed = e
+		accept(w)
+	}
 }
 
 func readError(body []byte) (*Error, bool) {

@@ -8,6 +8,7 @@ package runtimeapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -55,6 +56,9 @@ func New(name, bootstrap string, env []string, log io.Writer) *Function {
 // Invoke has a process do an invocation. When the context ends before it is done the process is killed, as Lambda does
 // when the time is over. The error is an *Error when the function failed.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	if len(payload) > maxInput {
+		return nil, &Error{"RequestTooLargeException", fmt.Sprintf("the input has more than %d bytes", maxInput)}
+	}
 	p, err := f.take()
 	if err != nil {
 		return nil, err

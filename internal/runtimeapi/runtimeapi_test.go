@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -26,8 +27,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv("ROLE") == "" {
 		os.Exit(m.Run())
 	}
-	if os.Getenv("ROLE") == "rude" {
+	switch os.Getenv("ROLE") {
+	case "rude":
 		rude()
+	case "broken":
+		broken()
 	}
 	n := 0
 	lambda.Start(func(ctx context.Context, in string) (any, error) {
@@ -42,6 +46,12 @@ func TestMain(m *testing.M) {
 			time.Sleep(time.Hour)
 		case "pid":
 			return os.Getpid(), nil
+		case "large":
+			return strings.Repeat("x", 6<<20+99), nil // and two quotation marks
+		case "largest":
+			return strings.Repeat("x", 6<<20+98), nil
+		case "trace":
+			return os.Getenv("_X_AMZN_TRACE_ID"), nil
 		}
 		c, _ := lambdacontext.FromContext(ctx)
 		return map[string]any{"echo": in, "n": n, "seconds": time.Until(deadline).Seconds(), "id": c.AwsRequestID, "arn": c.InvokedFunctionArn}, nil
@@ -76,11 +86,17 @@ func rude() {
 	post("invocation/other/response", `{}`)
 	post("invocation/"+id+"/response", `{`)
 	post("invocation/"+id+"/error", `{"errorMessage":"without a type"}`)
-	post("invocation/"+id+"/response", `"`+strings.Repeat("x", 6<<20)+`"`)
 	post("invocation/"+id+"/response", `"well"`)
 	post("invocation/"+id+"/response", `"again"`)
 	post("init/error", `{"errorType":"Extension.Broken","errorMessage":"no"}`)
 	os.Exit(0)
+}
+
+// broken is a bootstrap that cannot start, and says why.
+func broken() {
+	http.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/init/error", "application/json",
+		strings.NewReader(`{"errorType":"Extension.Broken","errorMessage":"no"}`))
+	os.Exit(1)
 }
 
 // log is what the processes of a function print.
@@ -241,8 +257,47 @@ func TestTheProtocolIsKept(t *testing.T) {
 		t.Errorf("%s, %v", out, err)
 	}
 	_, err = f.Invoke(ctx, []byte(`{}`))
-	wantError(t, err, "Extension.Broken")
-	if want := "400 404 400 200 403 400 400 400 413 202 400 202 "; l.String() != want {
+	wantError(t, err, "Runtime.ExitError")
+	if want := "400 404 400 200 403 400 400 400 202 400 403 "; l.String() != want {
 		t.Errorf("the statuses are %s, want %s", l.String(), want)
+	}
+}
+
+func TestAFunctionThatCannotStartSaysWhy(t *testing.T) {
+	t.Parallel()
+	_, err := function(t, "broken", io.Discard).Invoke(t.Context(), []byte(`{}`))
+	wantError(t, err, "Extension.Broken")
+}
+
+// Lambda takes 6 MB as input and 100 bytes more as output.
+func TestPayloadsHaveALimit(t *testing.T) {
+	t.Parallel()
+	f := function(t, "good", io.Discard)
+	input := func(n int) []byte { return []byte(`"` + strings.Repeat("x", n-2) + `"`) }
+	if _, err := f.Invoke(t.Context(), input(6<<20)); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("an echo of the largest input: got %v, want it to be too large", err)
+	}
+	_, err := f.Invoke(t.Context(), input(6<<20+1))
+	wantError(t, err, "RequestTooLargeException")
+	_, err = f.Invoke(t.Context(), []byte(`"large"`))
+	wantError(t, err, "Function.ResponseSizeTooLarge")
+	if out, err := f.Invoke(t.Context(), []byte(`"largest"`)); err != nil || len(out) != 6<<20+100 {
+		t.Errorf("the largest answer: %d bytes, %v", len(out), err)
+	}
+}
+
+func TestEveryInvocationHasATraceOfItsOwn(t *testing.T) {
+	t.Parallel()
+	f := function(t, "good", io.Discard)
+	seen := map[string]bool{}
+	for range 2 {
+		out, err := f.Invoke(t.Context(), []byte(`"trace"`))
+		if err != nil || !regexp.MustCompile(`^"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0"$`).Match(out) {
+			t.Errorf("%s, %v", out, err)
+		}
+		seen[string(out)] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("two invocations have the traces %v", seen)
 	}
 }
