@@ -50,8 +50,9 @@ func (l *Ledger) Findings(ctx context.Context, job, target, area string, do func
 	return nil
 }
 
-// Found writes findings. One that is there already takes over the sight, the grounds and the further requests.
-func (l *Ledger) Found(ctx context.Context, job string, found []Finding) error {
+// Found writes findings, and gives how many of them were not there; after an error it is how many were written until then.
+// One that is there already takes over the sight, the grounds and the further requests.
+func (l *Ledger) Found(ctx context.Context, job string, found []Finding) (fresh int, err error) {
 	return l.changeFindings(ctx, job, found, func(old *Finding, f Finding) {
 		if old.Digest == "" {
 			*old = f
@@ -79,19 +80,21 @@ func (l *Ledger) Found(ctx context.Context, job string, found []Finding) error {
 
 // SetFindings writes findings as the given ones say, whatever was there.
 func (l *Ledger) SetFindings(ctx context.Context, job string, found []Finding) error {
-	return l.changeFindings(ctx, job, found, func(old *Finding, f Finding) { *old = f })
+	_, err := l.changeFindings(ctx, job, found, func(old *Finding, f Finding) { *old = f })
+	return err
 }
 
-func (l *Ledger) changeFindings(ctx context.Context, job string, found []Finding, change func(old *Finding, f Finding)) error {
+func (l *Ledger) changeFindings(ctx context.Context, job string, found []Finding, change func(old *Finding, f Finding)) (fresh int, err error) {
 	for from := 0; from < len(found); from += MaxChanges {
-		if err := l.changeChunk(ctx, job, found[from:min(from+MaxChanges, len(found))], change); err != nil {
-			return err
+		n, err := l.changeChunk(ctx, job, found[from:min(from+MaxChanges, len(found))], change)
+		if fresh += n; err != nil {
+			return fresh, err
 		}
 	}
-	return nil
+	return fresh, nil
 }
 
-func (l *Ledger) changeChunk(ctx context.Context, job string, chunk []Finding, change func(old *Finding, f Finding)) error {
+func (l *Ledger) changeChunk(ctx context.Context, job string, chunk []Finding, change func(old *Finding, f Finding)) (fresh int, err error) {
 	keys := make([]Key, 0, len(chunk))
 	byKey := map[Key][]Finding{} // a step may see an object twice in one chunk
 	for _, f := range chunk {
@@ -104,7 +107,7 @@ func (l *Ledger) changeChunk(ctx context.Context, job string, chunk []Finding, c
 	for range tries {
 		items, err := l.store.Get(ctx, keys...)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		there := map[Key]Item{}
 		for _, i := range items {
@@ -115,7 +118,7 @@ func (l *Ledger) changeChunk(ctx context.Context, job string, chunk []Finding, c
 			var old Finding
 			if i, ok := there[k]; ok {
 				if err := decode(i, &old); err != nil {
-					return err
+					return 0, err
 				}
 			}
 			for _, f := range byKey[k] {
@@ -123,13 +126,16 @@ func (l *Ledger) changeChunk(ctx context.Context, job string, chunk []Finding, c
 			}
 			data := encode(old)
 			if len(data) > MaxItem {
-				return fmt.Errorf("ledger: one %s finding names too many requests to keep", old.Area)
+				return 0, fmt.Errorf("ledger: one %s finding names too many requests to keep", old.Area)
 			}
 			changes[n] = Change{Key: k, Data: data, If: there[k].Version}
 		}
-		if err := l.store.Write(ctx, changes...); !errors.Is(err, ErrConflict) {
-			return err
+		switch err := l.store.Write(ctx, changes...); {
+		case err == nil:
+			return len(keys) - len(there), nil
+		case !errors.Is(err, ErrConflict):
+			return 0, err
 		}
 	}
-	return fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on the findings; run the step again", tries)
+	return 0, fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on the findings; run the step again", tries)
 }
