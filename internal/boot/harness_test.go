@@ -177,7 +177,7 @@ func (c *cloud) logged() string {
 func (c *cloud) environment() []string {
 	return []string{
 		"LETHE_TABLE=ledger", "LETHE_SEALING_KEY=" + c.sealing, "LETHE_SIGNING_KEY=" + c.signing,
-		"LETHE_CONFIG=" + secretARN, "LETHE_STATE_MACHINE=" + machineARN,
+		"LETHE_CONFIG=" + secretARN, "LETHE_STATE_MACHINE=" + machineARN, "LETHE_STACK=lethe",
 		"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL=" + c.url,
 	}
 }

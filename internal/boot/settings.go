@@ -14,6 +14,7 @@ type Settings struct {
 	SigningKey   string // LETHE_SIGNING_KEY: a key pair at KMS (ECC_NIST_P256), id or ARN
 	Config       string // LETHE_CONFIG: the secret at Secrets Manager that holds the configuration, name or ARN
 	StateMachine string // LETHE_STATE_MACHINE: ARN, by which executions are asked for
+	Stack        string // LETHE_STACK: the stack's name, by which metrics are told apart
 }
 
 // machineARN is arn:partition:states:region:account:stateMachine:name.
@@ -36,6 +37,7 @@ func Read(getenv func(string) string) (Settings, error) {
 		SigningKey:   read("LETHE_SIGNING_KEY"),
 		Config:       read("LETHE_CONFIG"),
 		StateMachine: read("LETHE_STATE_MACHINE"),
+		Stack:        read("LETHE_STACK"),
 	}
 	if s.StateMachine != "" && !machineARN.MatchString(s.StateMachine) {
 		wrong = append(wrong, "LETHE_STATE_MACHINE is not the ARN of a state machine")

@@ -65,6 +65,7 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		if err != nil {
 			return OpenJobOut{}, err
 		}
+		wanted = slices.Compact(slices.Sorted(slices.Values(wanted))) // named twice, or named and swept
 		if err := b.Ledger.Invite(ctx, in.Job, wanted); err != nil {
 			return OpenJobOut{}, err
 		}

@@ -89,6 +89,14 @@ func (s *Set) Add(n Name, by int, of Of) {
 	}
 }
 
+// Message counts an attempt to tell a receiver of an event, by the receiver and the result as outbox.Delivery has them.
+func (s *Set) Message(receiver, result string) {
+	name, ok := map[string]Name{"told": MessagesTold, "failed": MessagesFailed, "given_up": MessagesGivenUp}[result]
+	if ok {
+		s.Add(name, 1, Of{Receiver: receiver})
+	}
+}
+
 // Gauge sets a gauge; the last value before Flush counts. A value that is no number is left out.
 func (s *Set) Gauge(n Name, value float64, of Of) {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
