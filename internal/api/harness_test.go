@@ -151,7 +151,7 @@ func (s *service) wait(job string) {
 		return nil
 	})
 	if err == nil {
-		err = s.desk.Ledger.Found(s.t.Context(), job, []ledger.Finding{found})
+		_, err = s.desk.Ledger.Found(s.t.Context(), job, []ledger.Finding{found})
 	}
 	if err != nil {
 		s.t.Fatal(err)

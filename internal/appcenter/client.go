@@ -30,13 +30,14 @@ const apiRoot = "/v0.1/"
 
 // Options of a Client.
 type Options struct {
-	Base      *url.URL          // scheme, host and an optional path before /v0.1
-	Token     string            // sent as X-API-Token; needs full access to the app
-	Owner     string            // user or organisation that the app belongs to
-	App       string            // name of the app, as in its URL
-	Pace      *provider.Pace    // shared by all clients of the target; nil for none
-	Transport http.RoundTripper // nil for a clone of http.DefaultTransport
-	RetryWait time.Duration     // before the first retry, doubling after; 0 for one second
+	Base      *url.URL               // scheme, host and an optional path before /v0.1
+	Token     string                 // sent as X-API-Token; needs full access to the app
+	Owner     string                 // user or organisation that the app belongs to
+	App       string                 // name of the app, as in its URL
+	Pace      *provider.Pace         // shared by all clients of the target; nil for none
+	Transport http.RoundTripper      // nil for a clone of http.DefaultTransport
+	RetryWait time.Duration          // before the first retry, doubling after; 0 for one second
+	Observe   func(provider.Outcome) // as provider.Options has it
 }
 
 // Client calls App Center for one app. It may be used by several goroutines.
@@ -54,6 +55,7 @@ func New(o Options) *Client {
 			Pace:      o.Pace,
 			Transport: o.Transport,
 			RetryWait: o.RetryWait,
+			Observe:   o.Observe,
 		}),
 		root: apiRoot + "apps/" + url.PathEscape(o.Owner) + "/" + url.PathEscape(o.App),
 	}

@@ -20,12 +20,13 @@ const MaxIDs = 10000
 
 // Options of a Client.
 type Options struct {
-	Base      *url.URL          // https://api.batch.com, or a server that speaks the same API
-	APIKey    string            // of one app on one platform: a Live, Dev or SDK key; part of every path
-	RESTKey   string            // of the company, sent as X-Authorization
-	Pace      *provider.Pace    // nil for no limit; Batch documents none for this call
-	Transport http.RoundTripper // nil for the default
-	RetryWait time.Duration     // before the first retry of a call; 0 for one second
+	Base      *url.URL               // https://api.batch.com, or a server that speaks the same API
+	APIKey    string                 // of one app on one platform: a Live, Dev or SDK key; part of every path
+	RESTKey   string                 // of the company, sent as X-Authorization
+	Pace      *provider.Pace         // nil for no limit; Batch documents none for this call
+	Transport http.RoundTripper      // nil for the default
+	RetryWait time.Duration          // before the first retry of a call; 0 for one second
+	Observe   func(provider.Outcome) // as provider.Options has it
 }
 
 // Client orders deletions in one app.
@@ -42,7 +43,7 @@ func New(o Options) *Client {
 	header.Set("Content-Type", "application/json")
 	return &Client{
 		call: provider.New(provider.Options{
-			Base: o.Base, Header: header, Pace: o.Pace, Transport: o.Transport, RetryWait: o.RetryWait,
+			Base: o.Base, Header: header, Pace: o.Pace, Transport: o.Transport, RetryWait: o.RetryWait, Observe: o.Observe,
 		}),
 		route: "/1.0/" + escape(o.APIKey) + "/data/users",
 	}

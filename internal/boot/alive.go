@@ -3,7 +3,6 @@ package boot
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -26,7 +25,7 @@ func (c *Cloud) Alive() func(ctx context.Context, job string) bool {
 			return false
 		case err != nil:
 			err = Refused(ctx, client.Options().Retryer, "Step Functions", err)
-			slog.Warn("whether a job runs could not be asked; it is taken to run", "job", job, "error", err.Error())
+			c.Journal.Log.Warn("whether a job runs could not be asked; it is taken to run", "job", job, "error", err.Error())
 			return true
 		}
 		return out.Status == types.ExecutionStatusRunning || out.Status == types.ExecutionStatusPendingRedrive

@@ -53,6 +53,8 @@ type Cloud struct {
 	Base erase.Base // complete
 	Link steps.Link // to the targets of the configuration
 
+	Journal *Journal // the function's log and metrics
+
 	Settings Settings
 	AWS      aws.Config // of the clients that a function makes itself
 	secrets  *secretsmanager.Client
@@ -64,6 +66,7 @@ type Handler struct {
 	settings Settings
 	build    func(context.Context, *Cloud) (step.Step, error)
 	now      func() time.Time
+	journal  *Journal
 
 	mu    sync.Mutex
 	cloud *Cloud
@@ -71,19 +74,24 @@ type Handler struct {
 	until time.Time
 }
 
-// New makes the handler of the step that build makes.
+// New makes the handler of the step that build makes. The process logs to the handler's journal from then on, also what
+// others give to the packages log and slog.
 func New(s Settings, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
-	return &Handler{settings: s, build: build, now: time.Now}
+	j := NewJournal(s.Stack, os.Stdout, os.Getenv)
+	slog.SetDefault(j.Log)
+	return &Handler{settings: s, build: build, now: time.Now, journal: j}
 }
 
 // Invoke runs the step on a JSON input. Its error is a messages.InvokeResponse_Error that carries the fault's name.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	end := h.journal.Begin(ctx, payload)
 	s, err := h.made(ctx)
 	if err != nil {
-		slog.Error("the function could not start", "error", err.Error())
-		return nil, step.Named("start", err)
+		h.journal.Log.Error("the function could not start", "error", err.Error())
+		return end("start", nil, step.Named("start", err))
 	}
-	return s.Invoke(ctx, payload)
+	output, err := s.Invoke(ctx, payload)
+	return end(s.Name(), output, err)
 }
 
 // made gives the step, and makes it where that is due.
@@ -98,6 +106,7 @@ func (h *Handler) made(ctx context.Context) (step.Step, error) {
 		if err != nil {
 			return step.Step{}, err
 		}
+		c.keep(h.journal)
 		h.cloud = c
 	}
 	if err := h.cloud.configure(ctx); err != nil {

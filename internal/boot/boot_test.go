@@ -3,6 +3,7 @@ package boot_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/metric/metrictest"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
 
@@ -76,6 +78,7 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 		return step.New("Name", func(context.Context, struct{}) (string, error) { return id, nil }), nil
 	})
 	h.At(func() time.Time { return now })
+	h.To(c)
 	var started lambda.Handler = h
 	for _, call := range []struct {
 		configured string
@@ -106,7 +109,7 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 // An execution that only may have ended keeps its container.
 func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 	c := newCloud(t)
-	connected, err := boot.Connect(t.Context(), settings(t, c))
+	connected, err := boot.Connect(t.Context(), settings(t, c), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,6 +179,7 @@ func TestAStartThatFailsIsAnErrorWithAName(t *testing.T) {
 	h := boot.New(settings(t, c), func(context.Context, *boot.Cloud) (step.Step, error) {
 		return step.New("Nothing", func(context.Context, struct{}) (string, error) { return "", nil }), nil
 	})
+	h.To(c)
 	invoke := func() error {
 		_, err := h.Invoke(t.Context(), []byte(`{}`))
 		return err
@@ -192,5 +196,12 @@ func TestAStartThatFailsIsAnErrorWithAName(t *testing.T) {
 	c.Configure(strings.Replace(minimal, "ID", "acme", 1))
 	if err := invoke(); err != nil {
 		t.Errorf("after that: %v", err)
+	}
+	j := readJournal(t, c.Printed())
+	metrictest.Want(t, j.sums, map[string]float64{
+		"StepFaults Stack=lethe": 2, "StepFaults Stack=lethe Step=start Fault=Internal": 1, "StepFaults Stack=lethe Step=start Fault=BadInput": 1,
+	})
+	if len(j.lines) != 5 || !strings.Contains(fmt.Sprint(j.lines[0]["error"]), "AccessDeniedException") {
+		t.Errorf("the log does not say why, or too much: %v", j.lines)
 	}
 }

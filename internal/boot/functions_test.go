@@ -40,7 +40,7 @@ func TestAFunctionWithoutSettingsDoesNotStart(t *testing.T) {
 	if !errors.As(err, &e) || e.Type != "Runtime.ExitError" {
 		t.Errorf("got %v", err)
 	}
-	for _, name := range []string{"LETHE_TABLE", "LETHE_SEALING_KEY", "LETHE_SIGNING_KEY", "LETHE_CONFIG", "LETHE_STATE_MACHINE"} {
+	for _, name := range []string{"LETHE_TABLE", "LETHE_SEALING_KEY", "LETHE_SIGNING_KEY", "LETHE_CONFIG", "LETHE_STATE_MACHINE", "LETHE_STACK"} {
 		if !strings.Contains(c.Printed(), name+" is not set") {
 			t.Errorf("the log does not say that %s is missing: %s", name, c.Printed())
 		}

@@ -260,7 +260,8 @@ func (w *world) review(t *testing.T, job string, pass int, faults map[string]str
 		}
 		found = append(found, f)
 	}
-	must(t, w.base.Ledger.Found(t.Context(), job, found))
+	_, err := w.base.Ledger.Found(t.Context(), job, found)
+	must(t, err)
 	in := erase.ReviewFindingsIn{Job: job, Pass: pass}
 	for _, target := range []string{"acme-ios", "acme-android"} {
 		for _, area := range []string{"devices", "audiences", "notifications"} {

@@ -57,6 +57,7 @@ func (b Base) order(ctx context.Context, in On, d ProfileDeleter, call []ledger.
 		}
 		ids[n] = o.ID
 	}
+	before := deleted(call)
 	token, err := d.Delete(ctx, ids)
 	name := fault.NameOf(err)
 	bad := name == fault.MalformedParameter || name == fault.BadInput
@@ -77,5 +78,5 @@ func (b Base) order(ctx context.Context, in On, d ProfileDeleter, call []ledger.
 			call[n].Deleted = b.Now()
 		}
 	}
-	return b.Ledger.SetFindings(ctx, in.Job, call)
+	return b.went(ctx, in, Profile, call, deleted(call)-before)
 }

@@ -116,6 +116,9 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 			if err := b.Ledger.CloseRequests(ctx, in.Job, closings); err != nil {
 				return CloseJobOut{}, err
 			}
+			for _, c := range closings {
+				b.count(Count{What: Closings, N: 1, Status: c.Request.Status})
+			}
 		}
 		out := CloseJobOut{Done: len(open) == 0}
 		if !out.Done || !in.Final {

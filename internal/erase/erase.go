@@ -38,6 +38,35 @@ type Base struct {
 	Now    func() time.Time
 	NewID  func() string // sortable by time, unguessable, ending in random characters
 	Report func(Event)   // progress; called from several goroutines
+	Count  func(Count)   // what is counted; called from several goroutines; nil for none
+}
+
+// Counted is what is counted.
+type Counted string
+
+// What is counted: findings and deletions when the ledger has them for the first time in their job, requests when a job has
+// closed them, sweeps when their job is open. What a step does again after a crash does not count again; what was written
+// down in the moment before a crash may not have been counted at all.
+const (
+	Findings  Counted = "findings"  // objects that matched, and orders to be placed
+	Deletions Counted = "deletions" // objects that the provider says are gone, and orders that it took
+	Closings  Counted = "closings"
+	Sweeps    Counted = "sweeps"
+)
+
+// Count is a number of things that happened.
+type Count struct {
+	What   Counted
+	N      int
+	Target string        // of findings and deletions
+	Area   string        // of findings and deletions
+	Status ledger.Status // of closings
+}
+
+func (b Base) count(c Count) {
+	if b.Count != nil && c.N > 0 {
+		b.Count(c)
+	}
 }
 
 // Event is progress of a step, for people who watch.

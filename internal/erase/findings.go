@@ -35,6 +35,32 @@ func (b Base) eachFinding(ctx context.Context, job ledger.Job, do func(ledger.Fi
 	return read(job.Order, Profile)
 }
 
+// found writes down what was found in an area, and counts what is new.
+func (b Base) found(ctx context.Context, job, target, area string, found []ledger.Finding) error {
+	fresh, err := b.Ledger.Found(ctx, job, found)
+	b.count(Count{What: Findings, N: fresh, Target: target, Area: area})
+	return err
+}
+
+// went writes down what became of findings of an area, gone of which went for the first time, and counts these.
+func (b Base) went(ctx context.Context, on On, area string, findings []ledger.Finding, gone int) error {
+	if err := b.Ledger.SetFindings(ctx, on.Job, findings); err != nil {
+		return err
+	}
+	b.count(Count{What: Deletions, N: gone, Target: on.Target, Area: area})
+	return nil
+}
+
+// deleted counts the findings that went, in this pass or an earlier one.
+func deleted(findings []ledger.Finding) (n int) {
+	for _, f := range findings {
+		if !f.Deleted.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
 // digests reads the keyed digests of the people of a job's requests, also of those that are closed: a plan must not
 // change because somebody's request ended. With them comes what people decided in earlier jobs of the requests.
 func (b Base) digests(ctx context.Context, job string) (people map[string]string, decided decisions, err error) {

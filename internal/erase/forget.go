@@ -32,24 +32,27 @@ func (b Base) forget(ctx context.Context, in On, area string, size int, del func
 	}
 	total := len(todo)
 	var went []ledger.Finding // not written down yet
+	gone := 0                 // of these, for the first time
 	for first := true; len(todo) > 0 && (first || more()); first = false {
 		batch := todo[:min(size, len(todo))]
 		todo = todo[len(batch):]
+		before := deleted(batch)
 		if err := b.deleteTogether(ctx, in, batch, del); err != nil {
 			// The call may have ended with its context; what went before it is written down all the same.
 			save, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
 			defer cancel()
-			return Slice{}, errors.Join(fmt.Errorf("%s: %w", in.Target, err), b.Ledger.SetFindings(save, in.Job, went))
+			return Slice{}, errors.Join(fmt.Errorf("%s: %w", in.Target, err), b.went(save, in, area, went, gone))
 		}
+		gone += deleted(batch) - before
 		if went = append(went, batch...); len(went) >= saveDeletes {
-			if err := b.Ledger.SetFindings(ctx, in.Job, went); err != nil {
+			if err := b.went(ctx, in, area, went, gone); err != nil {
 				return Slice{}, err
 			}
-			went = went[:0]
+			went, gone = went[:0], 0
 		}
 		b.Report(Event{Job: in.Job, Target: in.Target, Area: area, Doing: "deleting", Pass: in.Pass, Done: int64(total - len(todo)), Total: int64(total), End: len(todo) == 0})
 	}
-	return Slice{Done: len(todo) == 0}, b.Ledger.SetFindings(ctx, in.Job, went)
+	return Slice{Done: len(todo) == 0}, b.went(ctx, in, area, went, gone)
 }
 
 // deleteTogether deletes findings by one call and notes in them what became of it.

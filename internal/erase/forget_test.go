@@ -45,7 +45,7 @@ func forgetting(t *testing.T, devices int) Base {
 			Requests: map[string][]string{"request": {"install id"}}, Seen: 1, Cleared: 1,
 		})
 	}
-	if err := b.Ledger.Found(t.Context(), forgetOn.Job, found); err != nil {
+	if _, err := b.Ledger.Found(t.Context(), forgetOn.Job, found); err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -82,7 +82,7 @@ func (b Base) matchPiece(ctx context.Context, in MatchSubjectIn, c Container, m 
 	defer r.Close()
 	var found []ledger.Finding
 	flush := func() error {
-		err := b.Ledger.Found(ctx, in.Job, found)
+		err := b.found(ctx, in.Job, in.Target, Devices, found)
 		found = found[:0]
 		return err
 	}

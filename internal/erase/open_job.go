@@ -65,6 +65,7 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		if err != nil {
 			return OpenJobOut{}, err
 		}
+		wanted = slices.Compact(slices.Sorted(slices.Values(wanted))) // named twice, or named and swept
 		if err := b.Ledger.Invite(ctx, in.Job, wanted); err != nil {
 			return OpenJobOut{}, err
 		}
@@ -74,6 +75,11 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		})
 		if err != nil {
 			return OpenJobOut{}, err
+		}
+		if in.Input.Sweep && job.Mode != string(config.Preview) {
+			if err := b.noteSweep(ctx, job, in.Input.Mode); err != nil {
+				return OpenJobOut{}, err
+			}
 		}
 		var invited []string
 		err = b.Ledger.Members(ctx, in.Job, func(id string, m ledger.Member) error {
@@ -99,6 +105,22 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 			Report: Report{Job: job.ID, Requests: map[ledger.Status]int{}},
 		}, nil
 	}
+}
+
+// noteSweep writes down that a sweep began: this job, when the schedule or a person started it by its input. asked is the
+// mode in that. A preview erases nothing, and is no sweep.
+func (b Base) noteSweep(ctx context.Context, job ledger.Job, asked config.Mode) error {
+	fresh := false
+	_, err := b.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+		if fresh = !slices.Contains(s.Jobs, job.ID) && !s.Began.After(job.Opened); fresh { // not when the step is run again
+			s.Began, s.Mode, s.Jobs = job.Opened, string(asked), []string{job.ID}
+		}
+		return nil
+	})
+	if err == nil && fresh {
+		b.count(Count{What: Sweeps, N: 1})
+	}
+	return err
 }
 
 // swept lists what a sweep takes in a mode: the open requests, urgent or not, that are ready and ask for no other mode. Who

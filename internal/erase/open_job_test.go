@@ -88,3 +88,13 @@ func TestANamedRequestIsTakenInAnyMode(t *testing.T) {
 		t.Errorf("an unverified request was taken: %t, %s (%v)", !out.Empty, m.request(typed).Status, err)
 	}
 }
+
+func TestARequestThatIsNamedTwiceIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, annsDevices(), "", "")
+	id := m.file(m.person("user_id", annUser), "api", nil)
+	_, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job", Input: Input{Sweep: true, Requests: []string{id, id}}})
+	if got := m.members("job"); err != nil || !slices.Equal(got, []string{id}) {
+		t.Errorf("the job has %q (%v)", got, err)
+	}
+}

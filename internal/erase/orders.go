@@ -62,7 +62,7 @@ func (b Base) noteOrders(ctx context.Context, job ledger.Job, pass int) error {
 				})
 			}
 		}
-		if err := b.Ledger.Found(ctx, job.ID, found); err != nil {
+		if err := b.found(ctx, job.ID, id, Profile, found); err != nil {
 			return err
 		}
 	}

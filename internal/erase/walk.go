@@ -64,7 +64,7 @@ func (w *walk) turn(ctx context.Context, found []ledger.Finding, seen int64, nex
 
 // save writes the findings before the cursor: a crash between the two finds the same again.
 func (w *walk) save(ctx context.Context, found []ledger.Finding) error {
-	if err := w.b.Ledger.Found(ctx, w.on.Job, found); err != nil {
+	if err := w.b.found(ctx, w.on.Job, w.on.Target, w.area, found); err != nil {
 		return err
 	}
 	w.found += int64(len(found))

@@ -87,8 +87,9 @@ func (l *Ledger) Findings(ctx context.Context, job, target, area string, do func
 	return nil
 }
 
-// Found writes findings. One that is there already takes over the sight, the grounds and the further requests.
-func (l *Ledger) Found(ctx context.Context, job string, found []Finding) error {
+// Found writes findings, and gives how many of them were not there; after an error it is how many were written until then.
+// One that is there already takes over the sight, the grounds and the further requests.
+func (l *Ledger) Found(ctx context.Context, job string, found []Finding) (fresh int, err error) {
 	return l.changeFindings(ctx, job, found, func(old *Finding, f Finding) {
 		if old.Digest == "" {
 			*old = f
@@ -116,17 +117,18 @@ func (l *Ledger) Found(ctx context.Context, job string, found []Finding) error {
 
 // SetFindings writes findings as the given ones say, whatever was there.
 func (l *Ledger) SetFindings(ctx context.Context, job string, found []Finding) error {
-	return l.changeFindings(ctx, job, found, func(old *Finding, f Finding) { *old = f })
+	_, err := l.changeFindings(ctx, job, found, func(old *Finding, f Finding) { *old = f })
+	return err
 }
 
-// changeFindings changes findings each for itself: a step that is run again finds those that were not written.
-func (l *Ledger) changeFindings(ctx context.Context, job string, found []Finding, change func(old *Finding, f Finding)) error {
+// changeFindings changes findings each for itself: a step that is run again finds those that were not written. It gives how many were new.
+func (l *Ledger) changeFindings(ctx context.Context, job string, found []Finding, change func(old *Finding, f Finding)) (fresh int, err error) {
 	if len(found) == 0 {
-		return nil
+		return 0, nil
 	}
 	b, err := l.breadth(ctx, job)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	// Findings are read partition by partition. In the order of their digests they are no longer.
 	found = slices.Clone(found)
@@ -137,18 +139,19 @@ func (l *Ledger) changeFindings(ctx context.Context, job string, found []Finding
 			k := f.key(job, b)
 			byKey[k] = append(byKey[k], f)
 		}
-		if err := l.changeChunk(ctx, byKey, change); err != nil {
-			return err
+		n, err := l.changeChunk(ctx, byKey, change)
+		if fresh += n; err != nil {
+			return fresh, err
 		}
 	}
-	return nil
+	return fresh, nil
 }
 
-func (l *Ledger) changeChunk(ctx context.Context, found map[Key][]Finding, change func(old *Finding, f Finding)) error {
+func (l *Ledger) changeChunk(ctx context.Context, found map[Key][]Finding, change func(old *Finding, f Finding)) (fresh int, err error) {
 	for range tries {
 		there, err := l.findingsAt(ctx, slices.Collect(maps.Keys(found)))
 		if err != nil {
-			return err
+			return fresh, err
 		}
 		var alone []Change
 		for k, fs := range found {
@@ -158,7 +161,7 @@ func (l *Ledger) changeChunk(ctx context.Context, found map[Key][]Finding, chang
 			}
 			changes, err := old.changes(k)
 			if err != nil {
-				return err
+				return fresh, err
 			}
 			if len(changes) == 1 {
 				alone = append(alone, changes[0])
@@ -166,24 +169,30 @@ func (l *Ledger) changeChunk(ctx context.Context, found map[Key][]Finding, chang
 			}
 			if err := l.store.Write(ctx, changes...); err == nil {
 				delete(found, k)
+				if old.item.Version == 0 {
+					fresh++
+				}
 			} else if !errors.Is(err, ErrConflict) {
-				return err
+				return fresh, err
 			}
 		}
 		again, err := l.store.WriteEach(ctx, alone...)
 		if err != nil {
-			return err
+			return fresh, err
 		}
 		for n, c := range alone {
 			if !slices.Contains(again, n) {
 				delete(found, c.Key)
+				if c.If == 0 {
+					fresh++
+				}
 			}
 		}
 		if len(found) == 0 {
-			return nil
+			return fresh, nil
 		}
 	}
-	return fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on the findings; run the step again", tries)
+	return fresh, fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on the findings; run the step again", tries)
 }
 
 // kept is a finding with the items that it is made of.

@@ -97,7 +97,7 @@ func TestTheEndOfAJobDestroysWhatItFound(t *testing.T) {
 		must(t, err)
 		must(t, l.Invite(ctx, "job", []string{"r1"}))
 		findings := []ledger.Finding{{Target: "a", Area: "devices", Digest: "d1"}, {Target: "b", Area: "profile", Digest: "d2"}}
-		must(t, l.Found(ctx, "job", findings))
+		wantFresh(t, l, 2, "job", findings)
 		must(t, l.SetCursor(ctx, "job", "shard/a/00", ledger.Cursor{Pass: 1, At: 5}))
 		must(t, l.Trouble(ctx, "job", "a", "devices", "r1", "UnreadableLine"))
 		must(t, l.SetPieces(ctx, "job", "a", 1, [][]byte{[]byte("sealed")}))
@@ -107,7 +107,7 @@ func TestTheEndOfAJobDestroysWhatItFound(t *testing.T) {
 		must(t, err)
 		_, err = l.OpenJob(ctx, ledger.Job{ID: "other", Search: []string{"a"}})
 		must(t, err)
-		must(t, l.Found(ctx, "other", findings[:1]))
+		wantFresh(t, l, 1, "other", findings[:1])
 
 		must(t, l.EndJob(ctx, "job", time.Now()))
 		for _, f := range findings {

@@ -33,6 +33,7 @@ type Options struct {
 	Pace      *Pace             // shared by all clients of one target; nil for none
 	Transport http.RoundTripper // nil for a clone of http.DefaultTransport
 	RetryWait time.Duration     // before the first retry, doubling after; 0 for one second
+	Observe   func(Outcome)     // how each attempt ended; called from several goroutines; nil for none
 }
 
 // Client calls one provider. It follows no redirects: credentials go to Base's host only.
@@ -62,7 +63,7 @@ func bounded(o Options, most int64) *Client {
 	c.RetryWaitMin, c.RetryWaitMax = wait, maxWait
 	c.Backoff = backoff
 	c.HTTPClient = &http.Client{
-		Transport:     transport{o.Pace, next, most},
+		Transport:     transport{o.Pace, next, most, o.Observe},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	c.CheckRetry = checkRetry

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -206,7 +207,8 @@ func TestAGetThatNetHTTPSendsAgainIsCounted(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	pace := NewPace(10)
-	c := New(Options{Base: base(t, srv.URL), Pace: pace, RetryWait: time.Hour})
+	var observed []Outcome
+	c := New(Options{Base: base(t, srv.URL), Pace: pace, RetryWait: time.Hour, Observe: func(o Outcome) { observed = append(observed, o) }})
 	for range 2 {
 		if _, err := c.Call(t.Context(), http.MethodGet, "/x", nil, nil); err != nil {
 			t.Fatal(err)
@@ -214,6 +216,9 @@ func TestAGetThatNetHTTPSendsAgainIsCounted(t *testing.T) {
 	}
 	if got := len(pace.places); got != int(seen.Load()) || got != 3 {
 		t.Errorf("%d places taken for %d calls that the server saw, want 3", got, seen.Load())
+	}
+	if want := []Outcome{Answered, Failed, Answered}; !slices.Equal(observed, want) {
+		t.Errorf("observed %q, want %q", observed, want)
 	}
 }
 

@@ -14,19 +14,23 @@ import (
 const perCall = 60 * time.Second
 
 // transport makes one attempt: it counts it, retries included, because the provider does; bounds its time; and reads
-// the whole answer, so that one that breaks off is a failed attempt like any other.
+// the whole answer, so that one that breaks off is a failed attempt like any other. What it counts is also what is observed.
 type transport struct {
-	pace *Pace
-	next http.RoundTripper
-	most int64 // bytes of an answer; one more is read, for the caller to see that there are more
+	pace    *Pace
+	next    http.RoundTripper
+	most    int64 // bytes of an answer; one more is read, for the caller to see that there are more
+	observe func(Outcome)
 }
 
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t transport) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	ended, err := t.pace.Take(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	defer func() { ended() }()
+	defer func() {
+		ended()
+		t.observed(res)
+	}()
 	ctx, cancel := context.WithTimeout(r.Context(), perCall)
 	defer cancel()
 	// net/http sends a GET again by itself when a kept-alive connection breaks while the answer is awaited. That is one
@@ -40,10 +44,11 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 			before := ended
 			ended = func() { before(); again() }
+			t.observed(nil)
 		}
 		sent = true
 	}})
-	res, err := t.next.RoundTrip(r.WithContext(ctx))
+	res, err = t.next.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -57,4 +62,11 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res.Body = io.NopCloser(&b)
 	return res, nil
+}
+
+// observed tells how an attempt ended.
+func (t transport) observed(res *http.Response) {
+	if t.observe != nil {
+		t.observe(outcomeOf(res))
+	}
 }

@@ -17,6 +17,16 @@ type Link struct {
 	Paces     map[string]*provider.Pace // by target: its limit of calls; none for a target that is not in it
 	Transport http.RoundTripper         // nil for one for each client
 	RetryWait time.Duration             // of a client's first retry; 0 for its own
+
+	Observe func(target string, o provider.Outcome) // how each attempt of a call ended; called from several goroutines; nil for none
+}
+
+// observer is Observe for one target.
+func (l Link) observer(target string) func(provider.Outcome) {
+	if l.Observe == nil {
+		return nil
+	}
+	return func(o provider.Outcome) { l.Observe(target, o) }
 }
 
 // Apps makes the clients of the targets at App Center, by target.
@@ -26,7 +36,7 @@ func Apps(l Link) map[string]*appcenter.Client {
 		if t.Provider == config.AppCenter {
 			out[t.ID] = appcenter.New(appcenter.Options{
 				Base: t.BaseURL, Token: t.Token.Reveal(), Owner: t.Owner, App: t.App,
-				Pace: l.Paces[t.ID], Transport: l.Transport, RetryWait: l.RetryWait,
+				Pace: l.Paces[t.ID], Transport: l.Transport, RetryWait: l.RetryWait, Observe: l.observer(t.ID),
 			})
 		}
 	}
@@ -57,7 +67,7 @@ func Profiles(l Link) map[string]*batch.Client {
 		if t.Provider == config.Batch {
 			out[t.ID] = batch.New(batch.Options{
 				Base: t.BaseURL, APIKey: t.APIKey.Reveal(), RESTKey: t.RESTKey.Reveal(),
-				Pace: l.Paces[t.ID], Transport: l.Transport, RetryWait: l.RetryWait,
+				Pace: l.Paces[t.ID], Transport: l.Transport, RetryWait: l.RetryWait, Observe: l.observer(t.ID),
 			})
 		}
 	}
