@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -37,7 +36,7 @@ import (
 	"github.com/lethe-dsr/lethe/statemachine"
 )
 
-// crowd is a sweep of many people on DynamoDB and KMS, counted: from one app at App Center, where each has a device
+// crowd is a sweep of many people on DynamoDB and KMS, counted call by call: from one app at App Center, where each has a device
 // among ten times as many, and by two keys of Batch. The steps run in this process, so that their time is not that of
 // Lambda.
 type crowd struct {
@@ -229,52 +228,76 @@ func kind(partition string) string {
 	part := strings.Split(partition, "/")
 	switch part[0] {
 	case "finding":
-		return "finding/<job>/<target>/" + part[3] + "/<s>"
+		return "finding/<job>/<target>/<area>/<s>"
 	case "member", "trouble":
 		return part[0] + "/<job>/<s>"
 	case "open", "requests", "outbox":
 		return part[0] + "/<s>"
-	case "kept", "jobs":
-		return part[0] + "/<name>"
 	}
 	return part[0] + "/<id>"
 }
 
-// busiest gives the most that one key of each kind took, and how many keys there are.
-func busiest(byKey map[string]float64) (most map[string]float64, keys map[string]int) {
-	most, keys = map[string]float64{}, map[string]int{}
-	for p, units := range byKey {
-		most[kind(p)] = max(most[kind(p)], units)
-		keys[kind(p)]++
-	}
-	return most, keys
+// crowdSize is more than a job with one partition for each kind has.
+const crowdSize = 150
+
+func TestASweepOfManyPeople(t *testing.T) {
+	t.Parallel()
+	c := runCrowd(t, crowdSize)
+	t.Run("no key takes its load", c.loadsNoKey)
+	t.Run("asks before it writes", c.asks)
+	t.Run("costs what it may", c.costsLittle)
 }
 
-func TestNoKeyOfTheLedgerTakesASweepsLoad(t *testing.T) {
-	t.Parallel()
-	const people = 300
-	began := time.Now()
-	c := runCrowd(t, people)
-	t.Log("took", time.Since(began))
-	for _, write := range []bool{true, false} {
-		all, byKey := c.swept.units(write)
-		most, keys := busiest(byKey)
-		t.Logf("write %t: %g units, %g a person, %d calls", write, all, all/people, len(c.swept.calls))
-		total := map[string]float64{}
-		for p, u := range byKey {
-			total[kind(p)] += u
+// loadsNoKey wants that no partition key takes more than a small part of what each person costs, or what does not grow with
+// people. With one partition for all members, findings or marks a person would cost it 3 write units or more.
+func (c crowd) loadsNoKey(t *testing.T) {
+	alone := []string{"job/<id>", "jobs/<id>", "container/<id>", "kept/<id>", "sweep/<id>"} // they grow with steps, targets and jobs
+	for _, side := range []struct {
+		write               bool
+		each, fixed, person float64 // at most: a key's units a person; those of a key that does not grow; all of a person
+		second              float64 // that DynamoDB gives one key
+	}{
+		{true, 0.7, 200, 36, 1000},
+		{false, 0.7, 400, 36, 3000},
+	} {
+		all, byKey := c.swept.units(side.write)
+		if all/float64(c.people) > side.person {
+			t.Errorf("write %t: %.1f units a person", side.write, all/float64(c.people))
 		}
-		for _, k := range slices.Sorted(maps.Keys(most)) {
-			t.Logf("%s in all %.2f a person", k, total[k]/people)
-			t.Logf("  %-40s %4d keys, %6.0f units in the busiest, %.3f a person", k, keys[k], most[k], most[k]/people)
+		most, keys := map[string]float64{}, map[string]int{}
+		for p, units := range byKey {
+			most[kind(p)] = max(most[kind(p)], units)
+			keys[kind(p)]++
+		}
+		for k, units := range most {
+			a := units / float64(c.people)
+			switch {
+			case slices.Contains(alone, k):
+				if units > side.fixed {
+					t.Errorf("write %t: %s takes %g units", side.write, k, units)
+				}
+			case a > side.each || units > 0.02*all:
+				t.Errorf("write %t: the busiest of %d keys %s takes %.2f units a person and %.1f %% of all; 10,000 people would keep it busy for %.0f seconds",
+					side.write, keys[k], k, a, 100*units/all, 10_000*a/side.second)
+			}
 		}
 	}
-	w, _ := c.filed.units(true)
-	r, _ := c.filed.units(false)
-	ops := map[string]int{}
-	for _, c := range c.swept.calls {
-		ops[c.Op]++
+}
+
+// asks wants a condition in every Put, and in every Delete but those whose end is the same whatever is there.
+func (c crowd) asks(t *testing.T) {
+	whatever := []string{
+		"finding/<job>/<target>/<area>/<s>", "trouble/<job>/<s>", "job/<id>", // of a job that ends: all of it goes
+		"open/<s>", "identifier/<id>", // with the request's own record, whose version is asked for
 	}
-	t.Log(ops)
-	t.Logf("filed: %g, %g; kms %v %v; transitions %d, invocations %v, took %v, provider %v, batch %d", w/people, r/people, c.filed.kms, c.swept.kms, c.swept.transitions, c.swept.invocations, c.swept.took, c.swept.provider, c.swept.batch)
+	for _, call := range slices.Concat(c.filed.calls, c.swept.calls) {
+		if !slices.Contains([]string{"BatchGetItem", "DeleteItem", "PutItem", "Query", "TransactWriteItems"}, call.Op) {
+			t.Errorf("%s was called", call.Op)
+		}
+		for _, l := range call.Loads {
+			if l.Write && !l.Asks && (l.Creates || !slices.Contains(whatever, kind(l.Partition))) {
+				t.Errorf("a write of %s asks nothing", kind(l.Partition))
+			}
+		}
+	}
 }

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,5 +99,83 @@ func TestFindingsOfManyWritersAreAllKept(t *testing.T) {
 		if len(f.Requests) != writers {
 			t.Fatalf("%s belongs to %d requests, want %d", digest, len(f.Requests), writers)
 		}
+	}
+}
+
+// crowdFinding names people by the rule that a notification matched them by.
+func crowdFinding(pass, from, to int) ledger.Finding {
+	f := ledger.Finding{Target: "a", Area: "notifications", Digest: "d1", Object: []byte("sealed"), Requests: map[string][]string{}, Seen: pass}
+	for n := from; n < to; n++ {
+		f.Requests[fmt.Sprintf("01JD0000000000000000%06d", n)] = []string{"named in the target of the notification"}
+	}
+	return f
+}
+
+// An object that names more people than fit into an item is one finding all the same.
+func TestAFindingMayNameTenThousands(t *testing.T) {
+	t.Parallel()
+	l, store := counted(t)
+	ctx := t.Context()
+	neighbours := []ledger.Finding{device("d0", 1, "r1", "email"), device("d2", 1, "r1", "email")}
+	for n := range neighbours {
+		neighbours[n].Area = "notifications"
+	}
+	want := func(people int, seen int) ledger.Finding {
+		t.Helper()
+		got := findings(t, l, "a", "notifications")
+		f := got["d1"]
+		if len(got) != 3 || len(f.Requests) != people || f.Seen != seen || string(f.Object) != "sealed" {
+			t.Fatalf("%d findings; %d people, want %d; %+v", len(got), len(f.Requests), people, f.Seen)
+		}
+		for id, rules := range f.Requests {
+			if !slices.Equal(rules, crowdFinding(1, 0, 1).Requests["01JD0000000000000000000000"]) {
+				t.Fatalf("%s: %q", id, rules)
+			}
+		}
+		return f
+	}
+	must(t, l.Found(ctx, "job", append(neighbours, crowdFinding(1, 0, 10))))
+	want(10, 1)
+	must(t, l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, 5, 12_000)}))
+	want(12_000, 1)
+	must(t, l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, 0, 12_000)})) // a step that is run again
+	must(t, l.Found(ctx, "job", []ledger.Finding{crowdFinding(2, 11_000, 20_000)}))
+	f := want(20_000, 2)
+	f.Cleared = 2
+	must(t, l.SetFindings(ctx, "job", []ledger.Finding{f}))
+	if f = want(20_000, 2); f.Cleared != 2 {
+		t.Error("what was set is lost")
+	}
+	for id := range f.Requests { // nothing takes people away today; if something does, no part may come back
+		if len(f.Requests) > 100 {
+			delete(f.Requests, id)
+		}
+	}
+	must(t, l.SetFindings(ctx, "job", []ledger.Finding{f}))
+	want(100, 2)
+	if left := store.left(t, "job"); len(left) != 3 {
+		t.Errorf("items of three findings: %q", left)
+	}
+	if err := l.Found(ctx, "job", []ledger.Finding{crowdFinding(3, 0, 60_000)}); err == nil || !strings.Contains(err.Error(), "run jobs of fewer people") {
+		t.Errorf("60,000 people: %v", err)
+	}
+	want(100, 2)
+}
+
+// Two writers of one finding in parts see each other as those of small ones do.
+func TestALargeFindingOfManyWritersIsKeptWhole(t *testing.T) {
+	t.Parallel()
+	l, ctx := open(t), t.Context()
+	var group sync.WaitGroup
+	for w := range 3 {
+		group.Go(func() {
+			if err := l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, w*4_000, (w+1)*4_000)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if got := len(findings(t, l, "a", "notifications")["d1"].Requests); got != 12_000 {
+		t.Errorf("it names %d people, want 12,000", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -309,6 +310,9 @@ func TestCallsCostWhatTheyShould(t *testing.T) {
 	write := func(changes ...ledger.Change) func() error {
 		return func() error { return b.Write(b.Context(), changes...) }
 	}
+	each := func(changes ...ledger.Change) func() error {
+		return func() error { _, err := b.WriteEach(b.Context(), changes...); return err }
+	}
 	get := func(sorts ...string) func() error {
 		return func() error {
 			var keys []ledger.Key
@@ -329,6 +333,8 @@ func TestCallsCostWhatTheyShould(t *testing.T) {
 	cost("delete 1 KB", "DeleteItem 1", write(ledger.Change{Key: key("a"), If: 3}))
 	cost("delete nothing", "DeleteItem 1", write(ledger.Change{Key: key("a")}))
 	cost("create 3 in one", "TransactWriteItems 8", write(put("a", 0, kilobytes(1)), put("b", 0, kilobytes(1)), put("c", 0, kilobytes(2))))
+	cost("create 2 each for itself", "PutItem 1, PutItem 1", each(put("d", 0, ""), put("e", 0, "")))
+	cost("delete 2 each for itself", "DeleteItem 1, DeleteItem 1", each(ledger.Change{Key: key("d")}, ledger.Change{Key: key("e")}))
 	cost("get 2 and a missing one", "BatchGetItem 3", get("a", "b", "x"))
 	cost("get one twice", "BatchGetItem 1", get("a", "a"))
 	cost("get none", "", get())
@@ -336,6 +342,27 @@ func TestCallsCostWhatTheyShould(t *testing.T) {
 	cost("query one of them", "Query 1", query("", "", 1))
 	cost("query a prefix of nothing", "Query 0", query("x", "", 10))
 	cost("query behind a prefix", "", query("a", "b", 10))
+}
+
+// A page of a partition comes as a row: written as it comes, all calls would meet one key.
+func TestPartitionsAreWrittenInTurn(t *testing.T) {
+	t.Parallel()
+	var changes []ledger.Change
+	for _, p := range []string{"a", "b", "c"} {
+		for n := range 30 {
+			changes = append(changes, ledger.Change{Key: ledger.Key{Partition: p, Sort: fmt.Sprint(n)}})
+		}
+	}
+	order := inTurn(changes)
+	for n, i := range order {
+		if want := string("abc"[n%3]); changes[i].Partition != want {
+			t.Fatalf("change %d is of partition %s, want %s", n, changes[i].Partition, want)
+		}
+	}
+	slices.Sort(order)
+	if len(slices.Compact(order)) != len(changes) {
+		t.Error("a change is left out")
+	}
 }
 
 func FuzzDecode(f *testing.F) {
