@@ -13,13 +13,13 @@ import (
 
 // List prices in US dollars, without free tiers, in US East (N. Virginia), November 2026. docs/costs.md names the pages.
 const (
-	writeUnit  = 0.625 / 1e6   // DynamoDB on demand
-	readUnit   = 0.125 / 1e6   //
-	transition = 0.025 / 1e3   // Step Functions, standard workflow
-	invocation = 0.20 / 1e6    // Lambda
-	gbSecond   = 0.0000133334  // Lambda on arm64
-	kmsCall    = 0.03 / 10_000 // KMS
-	signature  = 0.15 / 10_000 // KMS, asymmetric keys but RSA 2048
+	writeUnit     = 0.625 / 1e6   // DynamoDB on demand
+	readUnit      = 0.125 / 1e6   //
+	transition    = 0.025 / 1e3   // Step Functions, standard workflow
+	perInvocation = 0.20 / 1e6    // Lambda
+	gbSecond      = 0.0000133334  // Lambda on arm64
+	kmsCall       = 0.03 / 10_000 // KMS
+	signature     = 0.15 / 10_000 // KMS, asymmetric keys but RSA 2048
 
 	figure = 0.05 // the design's, for 1,000 people
 )
@@ -79,7 +79,7 @@ func (c crowd) bill(people int) []line {
 		{"signatures of KMS", signatures, signature},
 		{"other calls of KMS", kms, kmsCall},
 		{"state transitions", float64(c.swept.transitions) + 2*slices, transition},
-		{"invocations of steps", invocations + slices, invocation},
+		{"invocations of steps", invocations + slices, perInvocation},
 		{"GB-seconds of work", work * working, gbSecond},
 		{"GB-seconds of deletes, at 100 calls a minute", deleting * waiting, gbSecond},
 	}

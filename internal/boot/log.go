@@ -127,8 +127,9 @@ func (c *Cloud) keep(j *Journal) {
 func (j *Journal) Counts(c erase.Count) {
 	name := map[erase.Counted]metric.Name{
 		erase.Findings: metric.Findings, erase.Deletions: metric.Deletions, erase.Closings: metric.ClosedRequests, erase.Sweeps: metric.SweepsBegun,
+		erase.Filings: metric.FiledRequests,
 	}[c.What]
-	j.Metrics.Add(name, c.N, metric.Of{Target: c.Target, Area: c.Area, Status: string(c.Status)})
+	j.Metrics.Add(name, c.N, metric.Of{Target: c.Target, Area: c.Area, Status: string(c.Status), Channel: c.Channel})
 }
 
 // Calls counts a call to a provider; it is steps.Link.Observe.

@@ -117,7 +117,7 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 				return CloseJobOut{}, err
 			}
 			for _, c := range closings {
-				b.count(Count{What: Closings, N: 1, Status: c.Request.Status})
+				b.Tally(Count{What: Closings, N: 1, Status: c.Request.Status})
 			}
 		}
 		out := CloseJobOut{Done: len(open) == 0}

@@ -52,18 +52,21 @@ const (
 	Deletions Counted = "deletions" // objects that the provider says are gone, and orders that it took
 	Closings  Counted = "closings"
 	Sweeps    Counted = "sweeps"
+	Filings   Counted = "filings" // requests that came in, also those that nobody has confirmed
 )
 
 // Count is a number of things that happened.
 type Count struct {
-	What   Counted
-	N      int
-	Target string        // of findings and deletions
-	Area   string        // of findings and deletions
-	Status ledger.Status // of closings
+	What    Counted
+	N       int
+	Target  string        // of findings and deletions
+	Area    string        // of findings and deletions
+	Status  ledger.Status // of closings
+	Channel string        // of filings
 }
 
-func (b Base) count(c Count) {
+// Tally counts something where anybody counts.
+func (b Base) Tally(c Count) {
 	if b.Count != nil && c.N > 0 {
 		b.Count(c)
 	}

@@ -52,7 +52,11 @@ func File(ctx context.Context, b Base, channel string, preview bool, people []su
 		filed[person] = r.ID
 		out.Requests = append(out.Requests, r.ID)
 	}
-	return out, b.Ledger.File(ctx, fresh)
+	err = b.Ledger.File(ctx, fresh)
+	if err == nil {
+		b.Tally(Count{What: Filings, N: len(fresh), Channel: channel})
+	}
+	return out, err
 }
 
 // NewRequest makes a request of a person that came by a channel (cli, console, api, opendsr, form), received now, its

@@ -38,7 +38,7 @@ func (b Base) eachFinding(ctx context.Context, job ledger.Job, do func(ledger.Fi
 // found writes down what was found in an area, and counts what is new.
 func (b Base) found(ctx context.Context, job, target, area string, found []ledger.Finding) error {
 	fresh, err := b.Ledger.Found(ctx, job, found)
-	b.count(Count{What: Findings, N: fresh, Target: target, Area: area})
+	b.Tally(Count{What: Findings, N: fresh, Target: target, Area: area})
 	return err
 }
 
@@ -47,7 +47,7 @@ func (b Base) went(ctx context.Context, on On, area string, findings []ledger.Fi
 	if err := b.Ledger.SetFindings(ctx, on.Job, findings); err != nil {
 		return err
 	}
-	b.count(Count{What: Deletions, N: gone, Target: on.Target, Area: area})
+	b.Tally(Count{What: Deletions, N: gone, Target: on.Target, Area: area})
 	return nil
 }
 

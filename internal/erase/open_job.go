@@ -113,12 +113,12 @@ func (b Base) noteSweep(ctx context.Context, job ledger.Job, asked config.Mode) 
 	fresh := false
 	_, err := b.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
 		if fresh = !slices.Contains(s.Jobs, job.ID) && !s.Began.After(job.Opened); fresh { // not when the step is run again
-			s.Began, s.Mode, s.Jobs = job.Opened, string(asked), []string{job.ID}
+			s.Began, s.Mode, s.Jobs, s.Whole = job.Opened, string(asked), []string{job.ID}, false
 		}
 		return nil
 	})
 	if err == nil && fresh {
-		b.count(Count{What: Sweeps, N: 1})
+		b.Tally(Count{What: Sweeps, N: 1})
 	}
 	return err
 }

@@ -63,6 +63,7 @@ func (d Desk) Apply(ctx context.Context, a Application) error {
 	if err := d.Ledger.File(ctx, []ledger.Request{r}); err != nil {
 		return err
 	}
+	d.Tally(erase.Count{What: erase.Filings, N: 1, Channel: channel})
 	d.Engine.Tell()
 	return nil
 }

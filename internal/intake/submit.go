@@ -71,6 +71,9 @@ func (d Desk) Submit(ctx context.Context, s Submission) (Receipt, error) {
 			return receipt, err
 		}
 	}
+	if !receipt.Joined {
+		d.Tally(erase.Count{What: erase.Filings, N: 1, Channel: r.Channel})
+	}
 	if s.Urgent && r.Job == "" {
 		// Should this fail, the request is filed all the same, and the engine looks for urgent ones by itself.
 		_, _ = d.Engine.Start(ctx, []string{r.ID}, config.Mode(r.Mode))

@@ -134,12 +134,16 @@ func TestAFindingMayNameTenThousands(t *testing.T) {
 		}
 		return f
 	}
-	must(t, l.Found(ctx, "job", append(neighbours, crowdFinding(1, 0, 10))))
+	found := func(_ int, err error) {
+		t.Helper()
+		must(t, err)
+	}
+	found(l.Found(ctx, "job", append(neighbours, crowdFinding(1, 0, 10))))
 	want(10, 1)
-	must(t, l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, 5, 12_000)}))
+	found(l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, 5, 12_000)}))
 	want(12_000, 1)
-	must(t, l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, 0, 12_000)})) // a step that is run again
-	must(t, l.Found(ctx, "job", []ledger.Finding{crowdFinding(2, 11_000, 20_000)}))
+	found(l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, 0, 12_000)})) // a step that is run again
+	found(l.Found(ctx, "job", []ledger.Finding{crowdFinding(2, 11_000, 20_000)}))
 	f := want(20_000, 2)
 	f.Cleared = 2
 	must(t, l.SetFindings(ctx, "job", []ledger.Finding{f}))
@@ -156,7 +160,7 @@ func TestAFindingMayNameTenThousands(t *testing.T) {
 	if left := store.left(t, "job"); len(left) != 3 {
 		t.Errorf("items of three findings: %q", left)
 	}
-	if err := l.Found(ctx, "job", []ledger.Finding{crowdFinding(3, 0, 60_000)}); err == nil || !strings.Contains(err.Error(), "run jobs of fewer people") {
+	if _, err := l.Found(ctx, "job", []ledger.Finding{crowdFinding(3, 0, 60_000)}); err == nil || !strings.Contains(err.Error(), "run jobs of fewer people") {
 		t.Errorf("60,000 people: %v", err)
 	}
 	want(100, 2)
@@ -169,7 +173,7 @@ func TestALargeFindingOfManyWritersIsKeptWhole(t *testing.T) {
 	var group sync.WaitGroup
 	for w := range 3 {
 		group.Go(func() {
-			if err := l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, w*4_000, (w+1)*4_000)}); err != nil {
+			if _, err := l.Found(ctx, "job", []ledger.Finding{crowdFinding(1, w*4_000, (w+1)*4_000)}); err != nil {
 				t.Error(err)
 			}
 		})

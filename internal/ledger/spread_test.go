@@ -98,7 +98,8 @@ func fill(t *testing.T, l *ledger.Ledger, ids []string) {
 		found = append(found, device("digest-"+id, 1, id, "email"))
 		must(t, l.Trouble(t.Context(), "job", "a", "devices", id, "UnreadableLine"))
 	}
-	must(t, l.Found(t.Context(), "job", found))
+	_, err := l.Found(t.Context(), "job", found)
+	must(t, err)
 }
 
 func TestWhatGrowsWithPeopleIsSpreadWhereTheyAreMany(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/metric"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
 
@@ -28,7 +29,7 @@ const (
 // what is typed into it and the mail to the page that asks for confirmation, with a request that is marked as the
 // canary's. Nobody is searched for, and the request is destroyed at the end. Its input does not matter.
 func Canary(_ context.Context, c *boot.Cloud) (step.Step, error) {
-	s, err := open(c)
+	desk, err := open(c)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -37,8 +38,10 @@ func Canary(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return step.New("Canary", func(ctx context.Context, _ any) (struct{}, error) {
-		err := canary{service: s, client: client}.sing(ctx)
+		c.Journal.Metrics.Add(metric.CanaryRuns, 1, metric.Of{})
+		err := canary{desk: desk, client: client}.sing(ctx)
 		if err != nil {
+			c.Journal.Metrics.Add(metric.CanaryFailures, 1, metric.Of{})
 			slog.ErrorContext(ctx, "the canary did not come through", "error", err.Error())
 		}
 		return struct{}{}, err
@@ -46,7 +49,7 @@ func Canary(_ context.Context, c *boot.Cloud) (step.Step, error) {
 }
 
 type canary struct {
-	service
+	desk   intake.Desk
 	client *http.Client
 }
 

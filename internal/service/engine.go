@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -27,6 +28,16 @@ type engine struct {
 	client  *sfn.Client
 	machine string // ARN
 	refused func(ctx context.Context, err error) error
+}
+
+func newEngine(c *boot.Cloud) engine {
+	client := sfn.NewFromConfig(c.AWS)
+	return engine{Base: c.Base, client: client, machine: c.Settings.StateMachine, refused: func(ctx context.Context, err error) error {
+		if err == nil {
+			return nil
+		}
+		return boot.Refused(ctx, client.Options().Retryer, "Step Functions", err)
+	}}
 }
 
 // Start begins a job over requests. Its places are reserved before its execution begins; one that never begins leaves the

@@ -10,7 +10,10 @@ import (
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/duty"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/gauge"
+	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/metric"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -26,7 +29,7 @@ const (
 // KeepHouse makes the function that does what the clock says, but for sweeps. Its input does not matter. What fails stops
 // nothing else, and is done again the next time.
 func KeepHouse(ctx context.Context, c *boot.Cloud) (step.Step, error) {
-	s, err := open(c)
+	desk, err := open(c)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -34,15 +37,19 @@ func KeepHouse(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 	if err != nil {
 		return step.Step{}, err
 	}
-	h := house{service: s, closeJob: erase.CloseJob(c.Base, signer, steps.Version)}
+	e := newEngine(c)
+	desk.Engine = e
+	h := house{desk: desk, engine: e, closeJob: erase.CloseJob(c.Base, signer, steps.Version), metrics: c.Journal.Metrics}
 	return step.New("KeepHouse", func(ctx context.Context, _ any) (struct{}, error) {
 		return struct{}{}, h.keep(ctx)
 	}), nil
 }
 
 type house struct {
-	service
+	desk     intake.Desk
+	engine   engine
 	closeJob func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
+	metrics  *metric.Set
 }
 
 func (h house) keep(ctx context.Context) error {
@@ -52,6 +59,7 @@ func (h house) keep(ctx context.Context) error {
 		h.desk.FinishSweep,
 		func(ctx context.Context) error { return h.desk.StartUrgent(ctx, untaken, nil) },
 		h.warn,
+		h.measure,
 		func(ctx context.Context) error {
 			return erase.Tidy(ctx, h.desk.Base, h.desk.Now().Add(-erase.PreviewTime))
 		},
@@ -61,6 +69,15 @@ func (h house) keep(ctx context.Context) error {
 		}
 	}
 	return failed
+}
+
+// measure sets the gauges that the alarms look at.
+func (h house) measure(ctx context.Context) error {
+	s, err := gauge.Measure(ctx, h.desk.Ledger, h.desk.Now())
+	if err == nil {
+		s.Put(h.metrics)
+	}
+	return err
 }
 
 func (h house) warn(ctx context.Context) error {

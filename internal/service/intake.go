@@ -3,16 +3,25 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/door"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/gateway"
+	"github.com/lethe-dsr/lethe/internal/metric"
 	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/internal/web"
 )
 
 // Intake makes the function that API Gateway calls: privacy form, API, OpenDSR and console.
 func Intake(ctx context.Context, c *boot.Cloud) (step.Step, error) {
-	s, err := open(c)
+	desk, err := open(c)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -20,15 +29,76 @@ func Intake(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 	if err != nil {
 		return step.Step{}, err
 	}
-	d, err := s.door(signer.PublicSet())
+	e := newEngine(c)
+	desk.Engine = e
+	d, err := door.New(door.Options{
+		Desk: desk, Keys: signer.PublicSet(), Board: board{e}, Log: slog.Default(), Gateway: principal, StreamTime: streamTime,
+	})
 	if err != nil {
 		return step.Step{}, err
 	}
 	return step.New("Intake", func(ctx context.Context, event json.RawMessage) (json.RawMessage, error) {
-		out, err := gateway.Answer(ctx, d, event)
+		out, err := gateway.Answer(ctx, counted{d, c.Journal.Metrics}, event)
 		if err != nil {
 			err = fault.New(fault.BadInput, "%v", err)
 		}
 		return out, err
 	}), nil
+}
+
+// streamTime is how long a live stream of the console lasts: API Gateway hands an answer on when it is whole, and browsers
+// come back for the next by themselves.
+const streamTime = time.Second
+
+// principal gives what somebody may do whom the API's authorizer let through. The policy of a role of IAM names the routes
+// that it may call, so that it has the role that the route needs.
+func principal(r *http.Request, need config.Role) (web.Principal, bool) {
+	c, ok := gateway.CallerOf(r.Context())
+	p := web.Principal{Name: c.Name}
+	switch {
+	case !ok:
+		return p, false
+	case c.IAM:
+		p.Role = need
+		if need == config.RoleApprove && c.Session != "" { // the evidence says who approved
+			p.Name += "/" + c.Session
+		}
+	case slices.Contains(c.Roles, string(config.RoleApprove)):
+		p.Role = config.RoleApprove
+	case slices.Contains(c.Roles, string(config.RoleSubmit)):
+		p.Role = config.RoleSubmit
+	}
+	return p, true
+}
+
+// counted counts the pages of the privacy form that did not come to be.
+type counted struct {
+	http.Handler
+	metrics *metric.Set
+}
+
+func (c counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := &statusOf{ResponseWriter: w}
+	c.Handler.ServeHTTP(s, r)
+	switch page, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); page {
+	case "", "sent", "other", "verify", "status":
+		if s.status >= http.StatusInternalServerError {
+			c.metrics.Add(metric.FormErrors, 1, metric.Of{})
+		}
+	}
+}
+
+// statusOf notes the status of an answer.
+type statusOf struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusOf) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+func (s *statusOf) WriteHeader(status int) {
+	if s.status == 0 {
+		s.status = status
+	}
+	s.ResponseWriter.WriteHeader(status)
 }

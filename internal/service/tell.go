@@ -5,11 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/deliver"
+	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/mail"
+	"github.com/lethe-dsr/lethe/internal/opendsr"
 	"github.com/lethe-dsr/lethe/internal/outbox"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
@@ -29,8 +32,8 @@ type Telling struct {
 
 // Tell makes the function that tells people and systems what became of requests. The table's stream wakes it when there
 // is news, and a schedule for retries; its input does not matter.
-func Tell(ctx context.Context, c *boot.Cloud) (step.Step, error) {
-	s, err := open(c)
+func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	desk, err := open(c)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -38,21 +41,25 @@ func Tell(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 	if err != nil {
 		return step.Step{}, err
 	}
-	signer, err := c.Signer(ctx)
+	processor, err := opendsr.New(opendsr.Options{Base: c.Base, Desk: desk, URL: desk.Links.Base, Log: slog.Default()})
 	if err != nil {
 		return step.Step{}, err
 	}
-	d, err := s.door(signer.PublicSet())
-	if err != nil {
-		return step.Step{}, err
+	callback := func(ctx context.Context, r ledger.Request, e ledger.Event, url string) ([]byte, http.Header, error) {
+		v, err := desk.Show(ctx, r.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		return processor.Callback(v, e, url)
 	}
 	own := map[string]bool{}
 	for _, w := range c.Base.Config.Serve.Webhooks {
 		own[w.URL.String()] = true
 	}
 	out := outbox.New(outbox.Options{
-		Base: c.Base, Mail: sender, Links: s.desk.Links, Callback: d.Callback, Random: rand.Float64, Log: slog.Default(),
+		Base: c.Base, Mail: sender, Links: desk.Links, Callback: callback, Random: rand.Float64, Log: slog.Default(),
 		Client: deliver.NewClient(deliver.Options{Own: func(url string) bool { return own[url] }}), Strangers: deliver.NewClient(deliver.Options{}),
+		Report: func(d outbox.Delivery) { c.Journal.Metrics.Message(d.Receiver, string(d.Result)) },
 	})
 	holder := c.Base.NewID() // of this process, which has one invocation at a time
 	return step.New("Tell", func(ctx context.Context, _ any) (t Telling, err error) {
