@@ -288,6 +288,7 @@ func (c crowd) loadsNoKey(t *testing.T) {
 func (c crowd) asks(t *testing.T) {
 	whatever := []string{
 		"finding/<job>/<target>/<area>/<s>", "trouble/<job>/<s>", "job/<id>", // of a job that ends: all of it goes
+		"working/<id>",                // once it has
 		"open/<s>", "identifier/<id>", // with the request's own record, whose version is asked for
 	}
 	for _, call := range slices.Concat(c.filed.calls, c.swept.calls) {
