@@ -148,7 +148,7 @@ func on(action string) string {
 		return "map[Fn::GetAtt:[SealingKey Arn]]"
 	case "secretsmanager:GetSecretValue":
 		return "map[Ref:Configuration]"
-	case "states:DescribeExecution": // any execution of this one machine: its name is the job's
+	case "states:DescribeExecution", "states:GetExecutionHistory": // any execution of this one machine: its name is the job's
 		return "map[Fn::Sub:arn:" + erasure + "execution:${AWS::StackName}-erasure:*]"
 	case "sqs:SendMessage":
 		return "map[Fn::GetAtt:[DeadLetters Arn]]"

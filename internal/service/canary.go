@@ -54,6 +54,9 @@ type canary struct {
 }
 
 func (c canary) sing(ctx context.Context) (err error) {
+	if c.desk.Config.Serve.Mail.From == "" {
+		return errNoMail
+	}
 	id := c.desk.NewID()
 	defer func() { // also what was filed before something failed
 		err = errors.Join(err, c.desk.Ledger.Discard(context.WithoutCancel(ctx), id))

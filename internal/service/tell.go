@@ -37,10 +37,6 @@ func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
 	if err != nil {
 		return step.Step{}, err
 	}
-	sender, err := mailer(c)
-	if err != nil {
-		return step.Step{}, err
-	}
 	processor, err := opendsr.New(opendsr.Options{Base: c.Base, Desk: desk, URL: desk.Links.Base, Log: slog.Default()})
 	if err != nil {
 		return step.Step{}, err
@@ -57,7 +53,7 @@ func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		own[w.URL.String()] = true
 	}
 	out := outbox.New(outbox.Options{
-		Base: c.Base, Mail: sender, Links: desk.Links, Callback: callback, Random: rand.Float64, Log: slog.Default(),
+		Base: c.Base, Mail: mailer(c), Links: desk.Links, Callback: callback, Random: rand.Float64, Log: slog.Default(),
 		Client: deliver.NewClient(deliver.Options{Own: func(url string) bool { return own[url] }}), Strangers: deliver.NewClient(deliver.Options{}),
 		Report: func(d outbox.Delivery) { c.Journal.Metrics.Message(d.Receiver, string(d.Result)) },
 	})
@@ -94,15 +90,16 @@ func passInTime(ctx context.Context, out *outbox.Outbox, most time.Duration) (ti
 }
 
 // mailer makes the sender of mails: Amazon SES, unless the configuration names another server.
-func mailer(c *boot.Cloud) (mail.Sender, error) {
+func mailer(c *boot.Cloud) mail.Sender {
 	m := c.Base.Config.Serve.Mail
 	switch s := m.SMTP; {
 	case m.From == "":
-		return nil, errNoMail
+		slog.Warn("people are told nothing, and nobody can use the form", "error", errNoMail.Error())
+		return nil
 	case s != nil:
 		return mail.NewSMTP(mail.SMTPOptions{
 			Host: s.Host, Port: s.Port, Security: s.Security, Username: s.Username, Password: s.Password.Reveal(), From: m.From,
-		}), nil
+		})
 	}
-	return mail.NewRelay(m.From, transfer(c.AWS)), nil
+	return mail.NewRelay(m.From, transfer(c.AWS))
 }
