@@ -1,16 +1,11 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
 // Job is one execution over one or many requests. Its id is the execution's name.
@@ -363,53 +358,6 @@ func (l *Ledger) ChangeLane(ctx context.Context, job, target, area string, chang
 	})
 }
 
-// Trouble marks that a search met something of a request in a target and area that it could not read or erase.
-func (l *Ledger) Trouble(ctx context.Context, job, target, area, request, fault string) error {
-	b, err := l.breadth(ctx, job)
-	if err != nil {
-		return err
-	}
-	_, err = update(ctx, l, Key{troublePartition(job, b.of(request)), target + "/" + area + "/" + request}, true, func(f *string) error {
-		*f = fault
-		return nil
-	})
-	return err
-}
-
-// Troubles reads the marks: by target, area and request.
-func (l *Ledger) Troubles(ctx context.Context, job string) (map[[3]string]string, error) {
-	out := map[[3]string]string{}
-	partitions, err := l.troublePartitions(ctx, job)
-	for _, p := range partitions {
-		err := each(ctx, l, p, "", func(sort string, _ int64, fault string) error {
-			part := strings.SplitN(sort, "/", 3)
-			if len(part) != 3 {
-				return fmt.Errorf("ledger: a mark with an unusable key")
-			}
-			out[[3]string(part)] = fault
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return out, err
-}
-
-func (l *Ledger) troublePartitions(ctx context.Context, job string) ([]string, error) {
-	b, err := l.breadth(ctx, job)
-	return b.partitions(func(s string) string { return troublePartition(job, s) }), err
-}
-
-// ClearTroubles forgets the marks of an area before it is searched again.
-func (l *Ledger) ClearTroubles(ctx context.Context, job, target, area string) error {
-	partitions, err := l.troublePartitions(ctx, job)
-	if err != nil {
-		return err
-	}
-	return l.clear(ctx, target+"/"+area+"/", partitions...)
-}
-
 // Cursor is where a sliced step goes on.
 type Cursor struct {
 	Pass    int    `json:"pass"`
@@ -463,64 +411,4 @@ func (l *Ledger) SetCursor(ctx context.Context, job, name string, c Cursor) erro
 // ClearCursors forgets the cursors below a prefix: their work begins anew.
 func (l *Ledger) ClearCursors(ctx context.Context, job, prefix string) error {
 	return l.clear(ctx, "cursor/"+prefix, "job/"+job)
-}
-
-// EndJob marks the job closed and destroys what it found: findings, cursors, lanes and the list of exported files. The
-// job's record and the list of its requests stay as evidence until they expire; a preview's job goes whole.
-func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
-	job, version, err := read[Job](ctx, l, jobKey(id))
-	if err != nil {
-		return err
-	}
-	members, b, err := l.members(ctx, id)
-	if err != nil {
-		return err
-	}
-	found := b.partitions(func(s string) string { return troublePartition(id, s) })
-	areas := func(targets []string, areas ...string) {
-		for _, t := range targets {
-			for _, a := range areas {
-				found = append(found, b.partitions(func(s string) string { return findingPartition(id, t, a, s) })...)
-			}
-		}
-	}
-	areas(job.Search, "devices", "audiences", "notifications")
-	areas(job.Order, "profile")
-	if err := l.clear(ctx, "", found...); err != nil {
-		return err
-	}
-	for _, prefix := range []string{"cursor/", "lane/", "export/", "piece/"} {
-		if err := l.clear(ctx, prefix, "job/"+id); err != nil {
-			return err
-		}
-	}
-	if job.Mode == "preview" { // its record last: without it nobody would go on
-		if err := l.clear(ctx, "", b.partitions(func(s string) string { return memberPartition(id, s) })...); err != nil {
-			return err
-		}
-		if err := l.store.Write(ctx, Change{Key: breadthKey(id)}); err != nil {
-			return err
-		}
-		return l.store.Write(ctx, Change{Key: jobKey(id)})
-	}
-	// Those that the job closed have their end already.
-	var unclosed []Change
-	for request, m := range members {
-		if m.Status == "" {
-			unclosed = append(unclosed, Change{Key: memberKey(id, request, b), Data: encode(m.Member), If: m.version, Expires: at.Add(Retention)})
-		}
-	}
-	if again, err := l.store.WriteEach(ctx, unclosed...); err != nil || len(again) > 0 {
-		return cmp.Or(err, fault.New(fault.LedgerBusy, "ledger: somebody else has members of a job in hand that ends; run the step again"))
-	}
-	job.Closed, job.Plan, job.Token = at, "", ""
-	changes := []Change{{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)}}
-	if len(members) > 0 {
-		_, version, err := read[breadth](ctx, l, breadthKey(id))
-		if err != nil {
-			return err
-		}
-		changes = append(changes, Change{Key: breadthKey(id), Data: encode(b), If: version, Expires: at.Add(Retention)})
-	}
-	return l.store.Write(ctx, changes...)
 }
