@@ -224,3 +224,21 @@ func TestALostAnswerIsNoFailure(t *testing.T) {
 		must(t, l.Found(t.Context(), "job2", []ledger.Finding{device("d1", 1, "r1", "email")}))
 	}
 }
+
+// Another writer of the same finding between reading and writing: both sights count, alone and in parts.
+func TestAFindingThatTwoSeeKeepsBothSights(t *testing.T) {
+	t.Parallel()
+	for _, many := range []int{1, 6_000} {
+		l, store, other := inContention(t)
+		mine, theirs := crowdFinding(1, 0, many), crowdFinding(1, many, 2*many)
+		store.before = func() { must(t, other.Found(t.Context(), "job", []ledger.Finding{theirs})) }
+		must(t, l.Found(t.Context(), "job", []ledger.Finding{mine}))
+		if got := len(findings(t, l, "a", "notifications")["d1"].Requests); got != 2*many {
+			t.Errorf("it names %d people, want %d", got, 2*many)
+		}
+		store.conflicts = -1
+		if err := l.Found(t.Context(), "job", []ledger.Finding{mine}); !fault.Is(err, fault.LedgerBusy) {
+			t.Errorf("endless conflicts: %v, want LedgerBusy", err)
+		}
+	}
+}
