@@ -21,7 +21,7 @@ func may() map[string][]string {
 	with := func(more ...string) []string { return append(base, more...) }
 	return map[string][]string{
 		"cmd/lethe":                 {"internal/cli"},
-		"internal/cli":              with("internal/local", "internal/asl", "internal/config", "internal/demo", "internal/erase", "internal/ledger", "internal/people", "internal/seal", "internal/subject"),
+		"internal/cli":              with("internal/local", "internal/asl", "internal/awslocal", "internal/ledger/dynamotest", "internal/config", "internal/demo", "internal/erase", "internal/ledger", "internal/people", "internal/seal", "internal/subject"),
 		"internal/demo":             with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
 		"internal/boot":             with("internal/config", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/provider", "internal/seal/kmskey", "internal/step", "internal/steps"),
 		"internal/awslocal":         {"internal/asl", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/runtimeapi", "internal/seal/kmskey", "internal/seal/kmstest", "internal/steps", "statemachine"},

@@ -78,4 +78,3 @@ func build(root, dir string) error {
 	}
 	return nil
 }
-
