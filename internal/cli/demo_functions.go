@@ -80,7 +80,7 @@ func (p *programs) close() error {
 // ran says what ran.
 func (p *programs) ran(s *story) {
 	n, took := p.functions.Invocations()
-	s.say("Every step ran as a program of %s, as on Lambda: %d processes, %d invocations, %.1f seconds of theirs. The ledger was DynamoDB's (dynalite), the keys were KMS's (a simulator).",
+	s.say("Every step ran as a program of %s, as on Lambda: %d processes, %d invocations that took %.1f seconds in all. The ledger was DynamoDB's (dynalite), the keys were KMS's (a simulator).",
 		p.dir, p.functions.Processes(), n, took.Seconds())
 }
 
