@@ -221,7 +221,8 @@ func TestALostAnswerIsNoFailure(t *testing.T) {
 		t.Error("another request was filed under the same id")
 	}
 	for range 2 {
-		must(t, l.Found(t.Context(), "job2", []ledger.Finding{device("d1", 1, "r1", "email")}))
+		_, err := l.Found(t.Context(), "job2", []ledger.Finding{device("d1", 1, "r1", "email")})
+		must(t, err)
 	}
 }
 
