@@ -154,9 +154,9 @@ type state struct {
 	MaxConcurrency *int
 
 	HeartbeatSeconds int
-	Parameters     json.RawMessage
-	ResultPath     json.RawMessage
-	Retry          []struct {
+	Parameters       json.RawMessage
+	ResultPath       json.RawMessage
+	Retry            []struct {
 		ErrorEquals                                   []string
 		IntervalSeconds, MaxAttempts, MaxDelaySeconds int
 		JitterStrategy                                string
