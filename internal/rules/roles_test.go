@@ -1,0 +1,271 @@
+package rules
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// actions are what an operation has to be allowed by IAM, where that is not the operation's own name. A transaction of the
+// ledger holds Put and Delete, and DynamoDB asks for these.
+func actions(operation string) []string {
+	service, name, _ := strings.Cut(operation, ".")
+	switch {
+	case operation == "dynamodb.TransactWriteItems":
+		return []string{"dynamodb:PutItem", "dynamodb:DeleteItem"}
+	case service == "sfn":
+		service = "states"
+	case service == "sesv2":
+		service = "ses"
+	}
+	return []string{service + ":" + name}
+}
+
+// statement is one that allows something.
+type statement struct {
+	actions   []string
+	resources []any
+	condition any
+	principal any
+	in        string // the resource of the template that holds it
+}
+
+// statements of a value, with those of what Fn::If may choose.
+func statements(in string, v any) (out []statement) {
+	within(v, func(v any) {
+		m, ok := v.(object)
+		if !ok || m["Effect"] != "Allow" {
+			return
+		}
+		s := statement{resources: many(m["Resource"]), condition: m["Condition"], principal: m["Principal"], in: in}
+		for _, a := range many(m["Action"]) {
+			s.actions = append(s.actions, a.(string))
+		}
+		out = append(out, s)
+	})
+	return out
+}
+
+// role gives the statements of a function's role that the template writes: its own, and those of the policies that it takes.
+// SAM adds two policies of AWS: writing logs, and X-Ray.
+func (d deployed) role(function string) []statement {
+	var all []statement
+	for _, p := range many(at(d.Resources[function], "Properties", "Policies")) {
+		if name, ok := at(p, "Ref").(string); ok {
+			all = append(all, statements(name, at(d.Resources[name], "Properties", "PolicyDocument"))...)
+			continue
+		}
+		all = append(all, statements(function, p)...)
+	}
+	return all
+}
+
+// folder of a function's resource: delete-install of DeleteInstallFunction.
+func folder(function string) string { return dashed(strings.TrimSuffix(function, "Function"), "-") }
+
+// via tells that a statement lets a service of AWS use a key in the name of the function, and gives its name.
+func via(s statement) string {
+	service, _ := at(s.condition, "StringEquals", "kms:ViaService", "Fn::Sub").(string)
+	service, _, _ = strings.Cut(service, ".")
+	return service
+}
+
+// driver is what the methods of the ledger's driver are called.
+const driver = "(*" + module + "internal/ledger/dynamostore.Store)."
+
+// Lambda itself uses a function's role to read a stream, and to leave dead letters of it.
+func ofLambda(a string) bool {
+	return slices.Contains([]string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams", "sqs:SendMessage"}, a)
+}
+
+func TestARoleAllowsWhatItsFunctionCanCall(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	streams := map[any]bool{}
+	for _, name := range d.typed("AWS::Lambda::EventSourceMapping") {
+		streams[at(d.Resources[name], "Properties", "FunctionName", "Ref")] = true
+	}
+	for _, function := range d.typed("AWS::Serverless::Function") {
+		needed, allowed := map[string]bool{}, map[string]bool{}
+		operations := calls(t).operations(module + "functions/" + folder(function) + ".main")
+		// The ledger's driver is one thing: RemoveExport, which reads by key only, may query as well.
+		if slices.ContainsFunc(operations, func(o string) bool { return strings.HasPrefix(o, "dynamodb.") }) {
+			operations = append(operations, calls(t).operations(driver+"Write")...)
+			operations = append(operations, calls(t).operations(driver+"Query")...)
+			operations = append(operations, calls(t).operations(driver+"Get")...)
+		}
+		for _, operation := range operations {
+			for _, a := range actions(operation) {
+				needed[a] = true
+			}
+		}
+		if len(needed) == 0 {
+			continue // its folder is missing, or calls nothing; another rule says so
+		}
+		services := map[string]bool{}
+		for _, s := range d.role(function) {
+			for _, a := range s.actions {
+				switch {
+				case via(s) != "":
+					services[via(s)] = true
+				case ofLambda(a):
+					if !streams[function] {
+						t.Errorf("%s may %s, and reads no stream", function, a)
+					}
+				default:
+					allowed[a] = true
+				}
+			}
+		}
+		for a := range needed {
+			if !allowed[a] {
+				t.Errorf("%s can call what its role does not allow: %s", function, a)
+			}
+		}
+		for a := range allowed {
+			if !needed[a] {
+				t.Errorf("%s may %s, and cannot call it", function, a)
+			}
+		}
+		want := map[string]bool{"dynamodb": needed["dynamodb:Query"], "secretsmanager": needed["secretsmanager:GetSecretValue"]}
+		maps.DeleteFunc(want, func(_ string, needs bool) bool { return !needs })
+		if !maps.Equal(services, want) {
+			t.Errorf("%s has a key that is used for it by %v, want %v", function, services, want)
+		}
+	}
+}
+
+// on says which resources an action may name: where it is not "this one thing", the reason is beside it.
+func on(action string) string {
+	erasure := "${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
+	switch action {
+	case "kms:Sign", "kms:GetPublicKey":
+		return "map[Fn::GetAtt:[SigningKey Arn]]"
+	case "kms:GenerateDataKey", "kms:Decrypt":
+		return "map[Fn::GetAtt:[SealingKey Arn]]"
+	case "secretsmanager:GetSecretValue":
+		return "map[Ref:Configuration]"
+	case "states:DescribeExecution": // any execution of this one machine: its name is the job's
+		return "map[Fn::Sub:arn:" + erasure + "execution:${AWS::StackName}-erasure:*]"
+	case "sqs:SendMessage":
+		return "map[Fn::GetAtt:[DeadLetters Arn]]"
+	case "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams":
+		return "map[Fn::GetAtt:[Ledger StreamArn]]"
+	}
+	switch service, _, _ := strings.Cut(action, ":"); service {
+	case "dynamodb":
+		return "map[Fn::GetAtt:[Ledger Arn]]"
+	case "states":
+		return "map[Fn::Sub:arn:" + erasure + "stateMachine:${AWS::StackName}-erasure]"
+	case "kms":
+		return "map[Fn::GetAtt:[DataKey Arn]]"
+	}
+	return ""
+}
+
+func TestRolesNameWhatTheyAreFor(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	for _, function := range d.typed("AWS::Serverless::Function") {
+		for _, s := range d.role(function) {
+			for _, a := range s.actions {
+				want := on(a)
+				if via(s) != "" {
+					want = "map[Fn::GetAtt:[DataKey Arn]]"
+				}
+				for _, r := range s.resources {
+					if got := fmt.Sprint(r); got != want && a != "ses:SendEmail" {
+						t.Errorf("%s of %s is on %s, want %s", a, function, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestTheMachineMayCallItsStepsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	var got, want []string
+	for _, s := range statements("Erasure", at(d.Resources["Erasure"], "Properties", "Policies")) {
+		if slices.Equal(s.actions, []string{"lambda:InvokeFunction"}) {
+			for _, r := range s.resources {
+				got = append(got, fmt.Sprint(r))
+			}
+			continue
+		}
+		for _, a := range s.actions {
+			if !strings.HasPrefix(a, "logs:") {
+				t.Errorf("the state machine may %s", a)
+			}
+		}
+	}
+	for step := range inputs() {
+		want = append(want, "map[Fn::GetAtt:["+step+"Function Arn]]")
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the state machine may call %q, want %q", got, want)
+	}
+}
+
+// Nothing is allowed to everybody or on everything. Two things cannot be said otherwise: a key's policy is about this key,
+// and leaves to the account's roles what they may; and CloudWatch Logs knows no resource for what Step Functions does before
+// it writes a log (Step Functions developer guide, "Using CloudWatch Logs to log execution history").
+func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	seen := 0
+	for name, r := range d.Resources {
+		key := r["Type"] == "AWS::KMS::Key"
+		for _, s := range statements(name, r["Properties"]) {
+			seen++
+			root := key && fmt.Sprint(s.principal) == "map[AWS:map[Fn::Sub:arn:${AWS::Partition}:iam::${AWS::AccountId}:root]]"
+			for _, a := range s.actions {
+				if strings.Contains(a, "*") && !(root && a == "kms:*") {
+					t.Errorf("%s allows %s", name, a)
+				}
+			}
+			log := name == "Erasure" && !slices.ContainsFunc(s.actions, func(a string) bool { return !strings.HasPrefix(a, "logs:") })
+			for _, resource := range s.resources {
+				text := fmt.Sprint(resource)
+				if strings.Contains(text, "*") && !(text == "*" && (key || log)) && !strings.HasSuffix(text, "execution:${AWS::StackName}-erasure:*]") {
+					t.Errorf("%s allows something on %s", name, text)
+				}
+			}
+			service, _ := at(s.principal, "Service").(string)
+			account := fmt.Sprint(at(s.condition, "StringEquals", "aws:SourceAccount"))
+			if s.principal != nil && !root && (service == "" || account != "map[Ref:AWS::AccountId]") {
+				t.Errorf("%s allows something to %v, from any account", name, s.principal)
+			}
+		}
+		within(r, func(v any) {
+			if m, ok := v.(object); ok && m["FunctionUrlConfig"] != nil {
+				t.Errorf("%s can be called by a URL of its own", name)
+			}
+		})
+	}
+	if seen < 20 {
+		t.Errorf("only %d statements seen", seen)
+	}
+	for _, name := range d.typed("AWS::Lambda::Permission") {
+		p := d.Resources[name]["Properties"]
+		source, _ := at(p, "SourceArn", "Fn::Sub").(string)
+		if at(p, "Principal") != "apigateway.amazonaws.com" || !strings.Contains(source, "${AWS::AccountId}:${HttpApi}/") {
+			t.Errorf("%s lets in %v from %s", name, at(p, "Principal"), source)
+		}
+	}
+	// Types that are open by themselves, or can be made so by what this test does not read.
+	known := regexp.MustCompile(`^AWS::(ApiGatewayV2::(Api|Stage|Integration|Route|Authorizer)|Serverless::(Function|StateMachine)|Lambda::(Permission|EventSourceMapping)|` +
+		`DynamoDB::Table|KMS::(Key|Alias)|SecretsManager::Secret|SQS::Queue|SNS::(Topic|TopicPolicy|Subscription)|SES::(EmailIdentity|ConfigurationSet)|` +
+		`IAM::ManagedPolicy|Logs::LogGroup|CloudWatch::(Alarm|Dashboard))$`)
+	for name, r := range d.Resources {
+		if !known.MatchString(r["Type"].(string)) {
+			t.Errorf("%s is a %s: say here that it is not world-readable, and why", name, r["Type"])
+		}
+	}
+}
