@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
-	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -76,74 +74,12 @@ func TestTheStepsAreThoseOfTheMachine(t *testing.T) {
 	}
 }
 
-// delete-install starts DeleteInstall: a folder that starts another step would be deployed under a wrong name.
-func TestEveryStepIsAFunctionOfItsName(t *testing.T) {
+func TestEveryStepHasItsFile(t *testing.T) {
 	t.Parallel()
-	var folders []string
-	entries, err := os.ReadDir("../../functions")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		folders = append(folders, e.Name())
-	}
-	var want []string
-	for name := range inputs() {
-		folder := dashed(name, "-")
-		want = append(want, folder)
-		b, err := os.ReadFile("../../functions/" + folder + "/main.go")
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if lines := bytes.Count(b, []byte("\n")); lines > 30 {
-			t.Errorf("functions/%s has %d lines: a main only connects", folder, lines)
-		}
-		if !bytes.HasPrefix(b, []byte("// Command "+folder+" is the function of the step "+name+":")) {
-			t.Errorf("functions/%s does not say which step it is", folder)
-		}
-		for other := range inputs() {
-			if calls := bytes.Contains(b, []byte("return steps."+other+"(")); calls != (other == name) {
-				t.Errorf("functions/%s starts %s: %t", folder, other, calls)
-			}
-		}
-	}
-	slices.Sort(want)
-	if !slices.Equal(folders, want) {
-		t.Errorf("the functions are %q, want %q", folders, want)
-	}
-}
-
-func TestEveryStepHasItsFileAndItsSampleEvent(t *testing.T) {
-	t.Parallel()
-	starts := []string{"start-requests.json", "start-sweep.json", "start-subject.json"}
-	events, err := filepath.Glob("../../events/*.json")
-	if err != nil || len(events) != len(inputs())+len(starts) {
-		t.Errorf("%d sample events (%v), want one for each step and %d that start an execution", len(events), err, len(starts))
-	}
-	strictly := func(file string, into any) {
-		b, err := os.ReadFile(filepath.Join("../../events", file))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		if err := d.Decode(into); err != nil {
-			t.Errorf("events/%s: %v", file, err)
-		}
-		if reflect.ValueOf(into).Elem().IsZero() {
-			t.Errorf("events/%s says nothing", file)
-		}
-	}
-	for step, in := range inputs() {
+	for step := range inputs() {
 		if _, err := os.Stat("../erase/" + dashed(step, "_") + ".go"); err != nil {
 			t.Errorf("%s has no file of its own: %v", step, err)
 		}
-		strictly(dashed(step, "-")+".json", in)
-	}
-	for _, file := range starts {
-		strictly(file, &erase.Input{})
 	}
 }
 
@@ -154,6 +90,7 @@ type state struct {
 	MaxConcurrency *int
 
 	HeartbeatSeconds int
+	whole            []byte
 	Parameters       json.RawMessage
 	ResultPath       json.RawMessage
 	Retry            []struct {
@@ -170,6 +107,13 @@ type state struct {
 }
 
 type flow struct{ States map[string]state }
+
+// UnmarshalJSON keeps the text beside the fields.
+func (s *state) UnmarshalJSON(b []byte) error {
+	type fields state
+	s.whole = slices.Clone(b)
+	return json.Unmarshal(b, (*fields)(s))
+}
 
 func each(f flow, inMap bool, do func(name string, s state, inMap bool)) {
 	for name, s := range f.States {

@@ -66,8 +66,11 @@ func patterns(t *testing.T) (all []pattern) {
 	return slices.Compact(all) // a page may ask by which pattern it was reached
 }
 
-// example is a path that a pattern takes.
+// example is a path that a pattern takes; one below it where it takes all that are.
 func example(path string) string {
+	if path != "/" && strings.HasSuffix(path, "/") {
+		path += "something"
+	}
 	path = strings.TrimSuffix(path, "{$}")
 	path = regexp.MustCompile(`\{\w+\.\.\.\}`).ReplaceAllString(path, "some/thing")
 	return regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "something")
@@ -124,14 +127,7 @@ func TestEveryRouteOfTheDoorIsOneOfTheGateway(t *testing.T) {
 			methods = append(methods, "HEAD")
 		}
 		for _, method := range methods {
-			path := example(p.path)
-			if path == "/v2/" {
-				path = "/v2/something"
-			}
-			key := chosen(routes, method, path)
-			if p.closed && method == "HEAD" && key == "" {
-				continue
-			}
+			key := chosen(routes, method, example(p.path))
 			switch {
 			case key == "":
 				t.Errorf("%s %s does not come through API Gateway", method, p.path)

@@ -1,0 +1,137 @@
+package rules
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// metrics are those of Lethe that alarms and the dashboard show.
+func (d deployed) metrics() map[string]bool {
+	shown := map[string]bool{}
+	for _, name := range d.typed("AWS::CloudWatch::Alarm") {
+		within(d.Resources[name]["Properties"], func(v any) {
+			if at(v, "Namespace") == "Lethe" {
+				shown[at(v, "MetricName").(string)] = true
+			}
+		})
+	}
+	body := fmt.Sprint(at(d.Resources["Dashboard"], "Properties", "DashboardBody", "Fn::Sub"))
+	for _, m := range regexp.MustCompile(`"Lethe", "(\w+)"|MetricName=\\"(\w+)\\"`).FindAllStringSubmatch(body, -1) {
+		shown[m[1]+m[2]] = true
+	}
+	return shown
+}
+
+// What functions measure somebody sees, and what somebody looks at is measured.
+func TestAlarmsAndDashboardShowWhatIsMeasured(t *testing.T) {
+	t.Parallel()
+	shown, measured := template(t).metrics(), map[string]bool{}
+	for _, s := range sources(t) {
+		if s.dir != "internal/metric" || strings.HasSuffix(s.name, "_test.go") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			for _, e := range spec.Values {
+				if l, ok := e.(*ast.BasicLit); ok {
+					if name, err := strconv.Unquote(l.Value); err == nil && regexp.MustCompile(`^[A-Z][A-Za-z]{5,}$`).MatchString(name) {
+						measured[name] = true
+					}
+				}
+			}
+			return true
+		})
+	}
+	if len(measured) == 0 {
+		t.Skip("internal/metric is not there")
+	}
+	for _, dimension := range []string{"Status", "Target", "Channel", "Receiver"} {
+		delete(measured, dimension)
+	}
+	if !maps.Equal(shown, measured) {
+		t.Errorf("alarms and dashboard show %q, and functions measure %q", slices.Sorted(maps.Keys(shown)), slices.Sorted(maps.Keys(measured)))
+	}
+}
+
+// An alarm wakes somebody up: it says what it means, and its heading in the operations guide says what to do.
+func TestEveryAlarmSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	guide, err := os.ReadFile("../../docs/operations.md")
+	headings := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(guide), -1) {
+		headings[strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+	}
+	alarms := d.typed("AWS::CloudWatch::Alarm")
+	for _, name := range alarms {
+		p := d.Resources[name]["Properties"]
+		text, _ := at(p, "AlarmDescription").(string)
+		m := regexp.MustCompile(`^.{20,}\. See docs/operations\.md#([a-z-]+)$`).FindStringSubmatch(text)
+		if m == nil || m[1] != dashed(strings.TrimSuffix(name, "Alarm"), "-") && !strings.HasPrefix(dashed(name, "-"), m[1]) {
+			t.Errorf("%s says %q: no sentence, or no place in the guide", name, text)
+		} else if err == nil && !headings[m[1]] {
+			t.Errorf("docs/operations.md has no heading for #%s of %s", m[1], name)
+		}
+		if topic := fmt.Sprint(at(p, "AlarmActions")); topic != "[map[Ref:Alarms]]" {
+			t.Errorf("%s tells %s", name, topic)
+		}
+		if at(p, "TreatMissingData") == nil {
+			t.Errorf("%s does not say what no data means", name)
+		}
+	}
+	// Where silence is what is wrong.
+	for _, name := range []string{"NoSweepAlarm", "HouseNotKeptAlarm", "DoorClosedAlarm"} {
+		if at(d.Resources[name], "Properties", "TreatMissingData") != "breaching" {
+			t.Errorf("%s is quiet when nothing is measured", name)
+		}
+	}
+}
+
+func TestTheDashboardIsOne(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	var board struct {
+		Widgets []struct {
+			X, Y, Width, Height int
+			Properties          struct {
+				Title   string
+				Metrics [][]any
+			}
+		}
+	}
+	body := at(d.Resources["Dashboard"], "Properties", "DashboardBody", "Fn::Sub").(string)
+	body = regexp.MustCompile(`\$\{[^}]+\}`).ReplaceAllString(body, "x")
+	if err := json.Unmarshal([]byte(body), &board); err != nil {
+		t.Fatal(err)
+	}
+	taken := map[[2]int]string{}
+	for _, w := range board.Widgets {
+		if w.Properties.Title == "" || len(w.Properties.Metrics) == 0 || w.X+w.Width > 24 {
+			t.Errorf("widget %q shows nothing, or not on the board", w.Properties.Title)
+		}
+		for x := range w.Width {
+			for y := range w.Height {
+				if other := taken[[2]int{w.X + x, w.Y + y}]; other != "" {
+					t.Errorf("%q lies over %q", w.Properties.Title, other)
+				}
+				taken[[2]int{w.X + x, w.Y + y}] = w.Properties.Title
+			}
+		}
+	}
+	for _, name := range named() {
+		if n := strings.Count(at(d.Resources["Dashboard"], "Properties", "DashboardBody", "Fn::Sub").(string), "${"+name+"Function}"); n < 2 {
+			t.Errorf("the dashboard does not show errors and throttles of %s", name)
+		}
+	}
+}
