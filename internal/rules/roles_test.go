@@ -18,8 +18,8 @@ func actions(operation string) []string {
 		return []string{"dynamodb:PutItem", "dynamodb:DeleteItem"}
 	case service == "sfn":
 		service = "states"
-	case service == "sesv2":
-		service = "ses"
+	case operation == "sesv2.SendEmail": // SES asks for the second where the mail is given whole
+		return []string{"ses:SendEmail", "ses:SendRawEmail"}
 	}
 	return []string{service + ":" + name}
 }
@@ -177,7 +177,7 @@ func TestRolesNameWhatTheyAreFor(t *testing.T) {
 					want = "map[Fn::GetAtt:[DataKey Arn]]"
 				}
 				for _, r := range s.resources {
-					if got := fmt.Sprint(r); got != want && a != "ses:SendEmail" {
+					if got := fmt.Sprint(r); got != want && !strings.HasPrefix(a, "ses:") {
 						t.Errorf("%s of %s is on %s, want %s", a, function, got, want)
 					}
 				}
