@@ -232,13 +232,17 @@ func TestAFindingThatTwoSeeKeepsBothSights(t *testing.T) {
 	for _, many := range []int{1, 6_000} {
 		l, store, other := inContention(t)
 		mine, theirs := crowdFinding(1, 0, many), crowdFinding(1, many, 2*many)
-		store.before = func() { must(t, other.Found(t.Context(), "job", []ledger.Finding{theirs})) }
-		must(t, l.Found(t.Context(), "job", []ledger.Finding{mine}))
+		store.before = func() {
+			_, err := other.Found(t.Context(), "job", []ledger.Finding{theirs})
+			must(t, err)
+		}
+		_, err := l.Found(t.Context(), "job", []ledger.Finding{mine})
+		must(t, err)
 		if got := len(findings(t, l, "a", "notifications")["d1"].Requests); got != 2*many {
 			t.Errorf("it names %d people, want %d", got, 2*many)
 		}
 		store.conflicts = -1
-		if err := l.Found(t.Context(), "job", []ledger.Finding{mine}); !fault.Is(err, fault.LedgerBusy) {
+		if _, err := l.Found(t.Context(), "job", []ledger.Finding{mine}); !fault.Is(err, fault.LedgerBusy) {
 			t.Errorf("endless conflicts: %v, want LedgerBusy", err)
 		}
 	}

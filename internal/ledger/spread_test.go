@@ -178,7 +178,8 @@ func TestNothingOfALargeJobIsLeftButItsEvidence(t *testing.T) {
 			for n := range 2_500 {
 				devices = append(devices, device(fmt.Sprint("digest-", n), 1, ids[0], "property"))
 			}
-			must(t, l.Found(ctx, "job", devices))
+			_, err = l.Found(ctx, "job", devices)
+			must(t, err)
 			for range 2 { // a step that is run again
 				if err := l.EndJob(ctx, "job", at); err != nil && !errors.Is(err, ledger.ErrNotFound) {
 					t.Fatal(err)

@@ -21,7 +21,6 @@ func may() map[string][]string {
 	with := func(more ...string) []string { return append(base, more...) }
 	return map[string][]string{
 		"cmd/lethe":     {"internal/cli"},
-		"cmd/lethe":     {"internal/cli"},
 		"internal/demo": with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
 		"internal/boot": with("internal/config", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/metric", "internal/provider", "internal/seal/kmskey", "internal/step", "internal/steps"),
 		"internal/service": with("internal/boot", "internal/config", "internal/deliver", "internal/door", "internal/duty", "internal/erase", "internal/gateway", "internal/gauge", "internal/intake",
