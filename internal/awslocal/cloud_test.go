@@ -90,7 +90,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	dynalite := dynamotest.Installed(t)
 	nothing := t.TempDir()
 	err := awslocal.Check(nothing, nothing)
-	for _, want := range []string{"holds none of the functions' programs; run `make functions ARCH=", "run `make dynalite`"} {
+	for _, want := range []string{"holds none of the functions' programs; run `make functions ARCH=", "run `make tools`"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to say %q", err, want)
 		}

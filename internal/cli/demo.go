@@ -75,7 +75,7 @@ this machine: the same story on the real artefacts. It needs Node.js, for dynali
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "`HOST:PORT` for --serve; port 0 takes any that is free")
 	cmd.Flags().BoolVar(&ask, "ask", false, "approve the plan yourself")
 	cmd.Flags().StringVar(&steps.dir, "functions", "", "`DIR` that `make functions` wrote the steps' programs to; run those")
-	cmd.Flags().StringVar(&steps.dynalite, "dynalite", dynamotest.Directory, "`DIR` that `make dynalite` installed DynamoDB's stand-in to, for --functions")
+	cmd.Flags().StringVar(&steps.dynalite, "dynalite", dynamotest.Directory, "`DIR` that `make tools` installed DynamoDB's stand-in to, for --functions")
 	return cmd
 }
 
