@@ -63,16 +63,19 @@ func build(root, dir string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the functions: %w\n%s", err, out)
 	}
-	for _, r := range awslocal.Resources() {
-		folder := awslocal.Folder(r)
-		link := filepath.Join(dir, folder, "bootstrap")
-		if _, err := os.Stat(link); err == nil {
+	built, err := os.ReadDir(bin)
+	if err != nil {
+		return err
+	}
+	for _, b := range built {
+		link := filepath.Join(dir, b.Name(), "bootstrap")
+		if _, err := os.Lstat(link); err == nil {
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 			return err
 		}
-		if err := os.Symlink(filepath.Join("..", "bin", folder), link); err != nil {
+		if err := os.Symlink(filepath.Join("..", "bin", b.Name()), link); err != nil {
 			return err
 		}
 	}
