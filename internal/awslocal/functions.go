@@ -94,13 +94,18 @@ type Functions struct {
 	spent       atomic.Int64 // nanoseconds
 }
 
-// Functions makes functions of the programs below a directory; Check tells whether they are there. What they
-// print goes to the Cloud.
+// Function makes a function of a folder's program below a directory, whose environment is the Cloud's and more. What it
+// prints goes to the Cloud. Close it.
+func (c *Cloud) Function(dir, folder string, more ...string) *runtimeapi.Function {
+	return runtimeapi.New(folder, program(dir, folder), append(c.Environment(), more...), c)
+}
+
+// Functions makes a Function of each step; Check tells whether their programs are there.
 func (c *Cloud) Functions(dir string) *Functions {
 	f := &Functions{byFolder: map[string]*runtimeapi.Function{}}
 	for _, r := range Resources() {
 		folder := Folder(r)
-		f.byFolder[folder] = runtimeapi.New(folder, program(dir, folder), c.Environment(), c)
+		f.byFolder[folder] = c.Function(dir, folder)
 	}
 	return f
 }

@@ -99,11 +99,11 @@ func TestNoFunctionOutlivesTheDemo(t *testing.T) {
 			}
 			theirs.Close()
 			defer syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // where the test fails
-			if err := left.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			if err := left.SetReadDeadline(time.Now().Add(4 * patience)); err != nil { // a whole story, with the race detector
 				t.Fatal(err)
 			}
 			lines := bufio.NewReader(left)
-			for line := ""; !strings.Contains(line, "deleting"); {
+			for line := ""; !strings.Contains(line, "exporting devices, done"); {
 				if line, err = lines.ReadString('\n'); err != nil {
 					t.Fatal(err)
 				}
