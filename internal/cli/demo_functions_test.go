@@ -98,7 +98,7 @@ func TestNoFunctionOutlivesTheDemo(t *testing.T) {
 				t.Fatal(err)
 			}
 			theirs.Close()
-			defer syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // where the test fails
+			defer syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)                      // where the test fails
 			if err := left.SetReadDeadline(time.Now().Add(4 * patience)); err != nil { // a whole story, with the race detector
 				t.Fatal(err)
 			}
