@@ -44,8 +44,8 @@ screenshots: build ## the pictures in docs/images, from a run of the demo
 load: ## 10,000 requests over the API of a process that is killed in the middle, and what the ledger holds after it
 	LETHE_LOAD_REQUESTS=10000 $(GO) test -count=1 -v -timeout 15m ./internal/load
 
-bench: ## speed and memory, side by side with ripgrep (which must be installed)
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/match ./internal/local
+bench: ## speed and memory, side by side with ripgrep (which must be installed), and cold starts beside an empty function
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/match ./internal/local ./internal/boot
 
 dynalite: ## install the DynamoDB of the tests (Node.js 20 or later); without it its tests are skipped
 	npm ci --prefix internal/ledger/dynamostore/testdata/dynalite --ignore-scripts --no-audit --no-fund

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
@@ -107,11 +108,12 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 // An execution that only may have ended keeps its container.
 func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 	c := newCloud(t)
+	c.configure(strings.Replace(minimal, "ID", "acme", 1))
 	connected, err := boot.Connect(t.Context(), settings(t, c))
 	if err != nil {
 		t.Fatal(err)
 	}
-	alive := connected.Alive()
+	alive := executions.Alive(connected)
 	for status, want := range map[string]bool{
 		"RUNNING": true, "PENDING_REDRIVE": true, "SUCCEEDED": false, "FAILED": false, "TIMED_OUT": false, "ABORTED": false, "": false,
 	} {
@@ -131,7 +133,7 @@ func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 func TestWhatAWSRefusesHasANameAndNoText(t *testing.T) {
 	t.Parallel()
 	refuse := func(ctx context.Context, code string) error {
-		return boot.Refused(ctx, retry.NewStandard(), &smithy.GenericAPIError{Code: code, Message: "about " + secretARN})
+		return boot.Refused(ctx, retry.NewStandard(), "Secrets Manager", &smithy.GenericAPIError{Code: code, Message: "about " + secretARN})
 	}
 	if err := refuse(t.Context(), "ThrottlingException"); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), secretARN) {
 		t.Errorf("throttled: %v", err)

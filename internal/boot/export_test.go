@@ -4,18 +4,11 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/lethe-dsr/lethe/internal/config"
 )
 
 // Connect makes the clients as the first invocation does.
 func Connect(ctx context.Context, s Settings) (*Cloud, error) { return connect(ctx, s) }
-
-// Refused names the error of a call to AWS.
-func Refused(ctx context.Context, r aws.Retryer, err error) error {
-	return refused(ctx, r, "Secrets Manager", err)
-}
 
 // Part is a process's part of a target's calls in a minute.
 func Part(t config.Target) int { return part(t) }

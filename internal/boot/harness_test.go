@@ -35,13 +35,14 @@ const (
 // them: go build leaves what has not changed.
 const programs = "../../build/host"
 
-// build makes the programs as make does, but for their build ids, by which go build knows them again.
+// build makes the programs as make does, but for their build ids, by which go build knows them again, and the function
+// that does nothing.
 var build = sync.OnceValue(func() error {
 	if err := os.MkdirAll(programs, 0o755); err != nil {
 		return err
 	}
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w",
-		"-o", "build/host/", "./functions/...")
+		"-o", "build/host/", "./functions/...", "./internal/boot/testdata/empty")
 	cmd.Dir, cmd.Env = filepath.Join("..", ".."), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the functions: %w\n%s", err, out)
@@ -51,7 +52,7 @@ var build = sync.OnceValue(func() error {
 
 // cloud is the part of AWS that functions call, at one address, as AWS_ENDPOINT_URL gives it.
 type cloud struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	dynamo *dynamotest.Server
 	kms    *kmstest.Server
@@ -66,7 +67,7 @@ type cloud struct {
 	log        bytes.Buffer
 }
 
-func newCloud(t *testing.T) *cloud {
+func newCloud(t testing.TB) *cloud {
 	t.Helper()
 	c := &cloud{t: t, dynamo: dynamotest.Start(t), kms: kmstest.Start(t), executions: map[string]string{}}
 	c.dynamo.Table(t, "ledger")

@@ -44,7 +44,7 @@ func resources() (names []string) {
 }
 
 // world is the demo's: the same for every run.
-func world(t *testing.T) (*demo.World, config.Config) {
+func world(t testing.TB) (*demo.World, config.Config) {
 	t.Helper()
 	w, err := demo.Start(t.Context(), 1)
 	if err != nil {
@@ -150,47 +150,7 @@ func onAWS(t *testing.T, cold bool) end {
 			return out, err
 		}
 	}
-	m, err := asl.Load(statemachine.Erasure, resources())
-	if err != nil {
-		t.Fatal(err)
-	}
-	runner, err := asl.New(m, tasks, &records{}, asl.Options{
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Observe: func(e asl.Event) {
-			if e.Kind == asl.Caught || e.Kind == asl.Retried || e.Kind == asl.Broken {
-				t.Errorf("%s: %s %s", e.State, e.Kind, e.Error)
-			}
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := c.base()
-	b.Config = cfg
-	filed, err := erase.File(t.Context(), b, "api", false, w.People())
-	if err != nil {
-		t.Fatal(err)
-	}
-	input, err := json.Marshal(erase.Input{Requests: filed.Requests, Mode: config.Approve})
-	if err != nil {
-		t.Fatal(err)
-	}
-	waits, err := runner.Start(t.Context(), "job-1", input)
-	if err != nil || waits.Status != asl.Waiting {
-		t.Fatalf("%+v, %v; the log: %s", waits, err, c.logged())
-	}
-	plan, err := erase.LoadPlan(t.Context(), b, "job-1", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := erase.Decide(t.Context(), b, "job-1", erase.Word{Plan: plan.Hash, By: "test", Approved: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended, err := runner.Succeed(t.Context(), "job-1", token, []byte(`{}`))
-	if err != nil || ended.Status != asl.Succeeded {
-		t.Fatalf("%+v, %v; the log: %s", ended, err, c.logged())
-	}
+	requests := erased(c, w, cfg, tasks)
 	for _, name := range resources() {
 		if _, ok := called.Load(name); !ok {
 			t.Errorf("%s was not called", name)
@@ -199,7 +159,54 @@ func onAWS(t *testing.T, cold bool) end {
 	if log := c.logged(); log != "" {
 		t.Errorf("the functions logged: %s", log)
 	}
-	return end{became(t, b.Ledger, filed.Requests), w.Counts(), w.Calls()}
+	return end{became(t, c.base().Ledger, requests), w.Counts(), w.Calls()}
+}
+
+// erased runs the machine with these tasks for the demo's people, approves the plan, and gives the ids of their requests.
+func erased(c *cloud, w *demo.World, cfg config.Config, tasks map[string]asl.Task) []string {
+	c.t.Helper()
+	m, err := asl.Load(statemachine.Erasure, resources())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	runner, err := asl.New(m, tasks, &records{}, asl.Options{
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Observe: func(e asl.Event) {
+			if e.Kind == asl.Caught || e.Kind == asl.Retried || e.Kind == asl.Broken {
+				c.t.Errorf("%s: %s %s", e.State, e.Kind, e.Error)
+			}
+		},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	b := c.base()
+	b.Config = cfg
+	filed, err := erase.File(c.t.Context(), b, "api", false, w.People())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	input, err := json.Marshal(erase.Input{Requests: filed.Requests, Mode: config.Approve})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	waits, err := runner.Start(c.t.Context(), "job-1", input)
+	if err != nil || waits.Status != asl.Waiting {
+		c.t.Fatalf("%+v, %v; the log: %s", waits, err, c.logged())
+	}
+	plan, err := erase.LoadPlan(c.t.Context(), b, "job-1", false)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	token, err := erase.Decide(c.t.Context(), b, "job-1", erase.Word{Plan: plan.Hash, By: "test", Approved: true})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ended, err := runner.Succeed(c.t.Context(), "job-1", token, []byte(`{}`))
+	if err != nil || ended.Status != asl.Succeeded {
+		c.t.Fatalf("%+v, %v; the log: %s", ended, err, c.logged())
+	}
+	return filed.Requests
 }
 
 // onOneMachine runs the same on bbolt.

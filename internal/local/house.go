@@ -18,9 +18,11 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/step"
@@ -178,7 +180,11 @@ func (h *House) steps(c config.Config) ([]step.Step, error) {
 	}
 	h.closeJob = erase.CloseJob(h.Base, h.Key, Version)
 	link := steps.Link{Targets: c.Targets, Paces: h.paces, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait}
-	return steps.All(h.Base, link, h.Key, h.alive)
+	containers, err := steps.Containers(link, container.Open)
+	if err != nil {
+		return nil, err
+	}
+	return steps.All(h.Base, link, containers, phone.In, h.Key, h.alive), nil
 }
 
 // alive tells whether this process works on a job. No other process can: the ledger is locked.

@@ -10,6 +10,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/deliver"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -50,7 +51,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("took %+v", s)
 		}
 		for _, i := range s.Subject.Identifiers {
-			if _, err := subject.New(i.Type, i.Name, i.Value(), ""); err != nil {
+			if _, err := subject.New(i.Type, i.Name, i.Value(), phone.In("")); err != nil {
 				t.Error(err)
 			}
 		}

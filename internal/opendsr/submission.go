@@ -13,6 +13,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/deliver"
 	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -117,7 +118,7 @@ func (p *Processor) subject(f *form, in map[string]json.RawMessage) subject.Subj
 	var s subject.Subject
 	before := len(f.bad)
 	add := func(name string, t subject.Type, value string) {
-		id, err := subject.New(t, "", value, p.Base.Config.PhoneRegion)
+		id, err := subject.New(t, "", value, phone.In(p.Base.Config.PhoneRegion))
 		if err != nil {
 			f.add(name, "bad_value", err.Error()) // it names the type, never the value
 			return

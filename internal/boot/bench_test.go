@@ -1,0 +1,207 @@
+package boot_test
+
+import (
+	"archive/zip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/asl"
+	"github.com/lethe-dsr/lethe/internal/runtimeapi"
+)
+
+const (
+	coldStarts = 61 // of each function, to its first next call
+	coldJobs   = 5  // whole jobs, in which each call is a cold start that is answered
+)
+
+// BenchmarkColdStart starts each function as a process, and right before it, with the same payload, one that does nothing,
+// so that both meet the same machine. It prints medians:
+//
+//	next      from before the process is started until it asks for its first invocation
+//	response  until the first invocation is answered, as it happens in a whole job of the demo's people
+//	AWS       calls in that invocation: Secrets Manager and KMS for the start, DynamoDB, KMS and Step Functions for the step
+//	waiting   the time in which at least one of these was under way, at servers on this machine; a real one takes longer
+//	own       response without waiting: the function's own time, and the provider's simulator's where it calls one
+//
+// What does nothing calls nothing, so that only next compares like with like.
+func BenchmarkColdStart(b *testing.B) {
+	if err := build(); err != nil {
+		b.Fatal(err)
+	}
+	all := map[string]*started{}
+	for _, name := range resources() {
+		all[folder(name)] = &started{}
+	}
+	for b.Loop() {
+		starts(b, all)
+		for range coldJobs {
+			answers(b, all)
+		}
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%-22s %21s  %32s %6s  %15s\n", "", "next", "response", "", "package")
+	fmt.Fprintf(&out, "%-22s %6s %6s %7s  %6s %6s %8s %8s %6s  %7s %7s\n", "function", "ms", "empty", "ratio", "ms", "empty", "own ms", "waiting", "AWS", "MB", "zip MB")
+	for _, name := range resources() {
+		s := all[folder(name)]
+		next, nothing := median(s.next), median(s.emptyNext)
+		raw, zipped := size(b, folder(name))
+		fmt.Fprintf(&out, "%-22s %6.2f %6.2f %6.2fx  %6.1f %6.1f %8.1f %8.1f %6d  %7.1f %7.1f\n", folder(name), ms(next), ms(nothing), float64(next)/float64(nothing),
+			ms(median(s.response)), ms(median(s.emptyResponse)), ms(median(s.own)), ms(median(s.waiting)), median(s.calls), raw, zipped)
+		b.ReportMetric(float64(next)/float64(nothing), folder(name)+"-ratio")
+	}
+	raw, zipped := size(b, "empty")
+	fmt.Fprintf(&out, "%-22s %82s  %7.1f %7.1f\n", "empty", "", raw, zipped)
+	fmt.Print("\n" + out.String()) // Log cuts it off
+}
+
+// started is what was measured of a function, and of the empty one beside it.
+type started struct {
+	next, emptyNext, response, emptyResponse, own, waiting []time.Duration
+	calls                                                  []int
+}
+
+func median[T time.Duration | int](l []T) T {
+	if len(l) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(l))[len(l)/2]
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// cold starts a function, and has it answer one invocation where there is a payload.
+func cold(b *testing.B, name string, env []string, payload []byte) (next, response time.Duration, out []byte, err error) {
+	f := runtimeapi.New(name, filepath.Join(programs, name), env, io.Discard)
+	defer f.Close()
+	began := time.Now()
+	if err := f.Warm(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	next = time.Since(began)
+	if payload != nil {
+		out, err = f.Invoke(b.Context(), payload)
+		response = time.Since(began)
+	}
+	return next, response, out, err
+}
+
+func starts(b *testing.B, all map[string]*started) {
+	env := []string{
+		"LETHE_TABLE=ledger", "LETHE_SEALING_KEY=key", "LETHE_SIGNING_KEY=key", "LETHE_CONFIG=" + secretARN, "LETHE_STATE_MACHINE=" + machineARN,
+		"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+	}
+	for n := range coldStarts {
+		for name, s := range all {
+			nothing, _, _, _ := cold(b, "empty", env, nil)
+			next, _, _, _ := cold(b, name, env, nil)
+			if n > 0 { // the first reads the programs from the disk
+				s.emptyNext, s.next = append(s.emptyNext, nothing), append(s.next, next)
+			}
+		}
+	}
+}
+
+// answers runs one job in which every call is a cold start, one after the other.
+func answers(b *testing.B, all map[string]*started) {
+	c := newCloud(b)
+	m := &meter{to: c}
+	front := httptest.NewServer(m)
+	defer front.Close()
+	c.url = front.URL
+	w, cfg := world(b)
+	c.configure(string(w.Config()))
+	var turn sync.Mutex
+	tasks := map[string]asl.Task{}
+	for _, resource := range resources() {
+		name := folder(resource)
+		tasks[resource] = func(_ context.Context, in []byte) ([]byte, error) {
+			turn.Lock()
+			defer turn.Unlock()
+			s := all[name]
+			_, nothing, _, err := cold(b, "empty", c.environment(), in)
+			if err != nil {
+				b.Error(err)
+			}
+			m.reset()
+			_, response, out, err := cold(b, name, c.environment(), in)
+			calls, waiting := m.reset()
+			s.emptyResponse, s.response = append(s.emptyResponse, nothing), append(s.response, response)
+			s.calls, s.waiting, s.own = append(s.calls, calls), append(s.waiting, waiting), append(s.own, response-waiting)
+			return out, err
+		}
+	}
+	erased(c, w, cfg, tasks)
+}
+
+// meter counts calls, and the time in which at least one is under way.
+type meter struct {
+	to http.Handler
+
+	mu    sync.Mutex
+	calls int
+	under int
+	since time.Time
+	busy  time.Duration
+}
+
+func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
+	m.calls++
+	if m.under++; m.under == 1 {
+		m.since = time.Now()
+	}
+	m.mu.Unlock()
+	m.to.ServeHTTP(w, r)
+	m.mu.Lock()
+	if m.under--; m.under == 0 {
+		m.busy += time.Since(m.since)
+	}
+	m.mu.Unlock()
+}
+
+// reset gives what was counted, and begins anew.
+func (m *meter) reset() (calls int, busy time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	calls, busy = m.calls, m.busy
+	m.calls, m.busy = 0, 0
+	return calls, busy
+}
+
+// size is a program's in MB, as it is and as Lambda takes it.
+func size(b *testing.B, name string) (raw, zipped float64) {
+	program, err := os.ReadFile(filepath.Join(programs, name))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var n counter
+	z := zip.NewWriter(&n)
+	w, err := z.Create("bootstrap")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := w.Write(program); err != nil {
+		b.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return float64(len(program)) / 1e6, float64(n) / 1e6
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
