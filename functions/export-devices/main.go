@@ -10,7 +10,6 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/container"
-	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -25,6 +24,6 @@ func main() {
 		if err != nil {
 			return step.Step{}, err
 		}
-		return steps.ExportDevices(c.Base, steps.Apps(c.Link), containers, executions.Alive(c)), nil
+		return steps.ExportDevices(c.Base, steps.Apps(c.Link), containers, c.Alive()), nil
 	}))
 }
