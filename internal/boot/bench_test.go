@@ -24,8 +24,8 @@ const (
 	coldJobs   = 5  // whole jobs, in which each call is a cold start that is answered
 )
 
-// BenchmarkColdStart starts each function as a process, and right before it, with the same payload, one that does nothing,
-// so that both meet the same machine. It prints medians:
+// BenchmarkColdStart starts each function as a process, and one that does nothing by turns with them, in random order and
+// each as often, so that all meet the same machine and none stays in its caches. It prints medians:
 //
 //	next      from before the process is started until it asks for its first invocation
 //	response  until the first invocation is answered, as it happens in a whole job of the demo's people
@@ -38,7 +38,7 @@ func BenchmarkColdStart(b *testing.B) {
 	if err := build(); err != nil {
 		b.Fatal(err)
 	}
-	all := map[string]*started{}
+	all := map[string]*started{"empty": {}}
 	for _, name := range resources() {
 		all[folder(name)] = &started{}
 	}
@@ -53,7 +53,7 @@ func BenchmarkColdStart(b *testing.B) {
 	fmt.Fprintf(&out, "%-22s %6s %6s %7s  %6s %6s %8s %8s %6s  %7s %7s\n", "function", "ms", "empty", "ratio", "ms", "empty", "own ms", "waiting", "AWS", "MB", "zip MB")
 	for _, name := range resources() {
 		s := all[folder(name)]
-		next, nothing := median(s.next), median(s.emptyNext)
+		next, nothing := median(s.next), median(all["empty"].next)
 		raw, zipped := size(b, folder(name))
 		fmt.Fprintf(&out, "%-22s %6.2f %6.2f %6.2fx  %6.1f %6.1f %8.1f %8.1f %6d  %7.1f %7.1f\n", folder(name), ms(next), ms(nothing), float64(next)/float64(nothing),
 			ms(median(s.response)), ms(median(s.emptyResponse)), ms(median(s.own)), ms(median(s.waiting)), median(s.calls), raw, zipped)
@@ -64,10 +64,10 @@ func BenchmarkColdStart(b *testing.B) {
 	fmt.Print("\n" + out.String()) // Log cuts it off
 }
 
-// started is what was measured of a function, and of the empty one beside it.
+// started is what was measured of a function; emptyResponse is of the empty one, called right before with the same payload.
 type started struct {
-	next, emptyNext, response, emptyResponse, own, waiting []time.Duration
-	calls                                                  []int
+	next, response, emptyResponse, own, waiting []time.Duration
+	calls                                       []int
 }
 
 func median[T time.Duration | int](l []T) T {
@@ -101,11 +101,10 @@ func starts(b *testing.B, all map[string]*started) {
 		"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 	}
 	for n := range coldStarts {
-		for name, s := range all {
-			nothing, _, _, _ := cold(b, "empty", env, nil)
+		for name, s := range all { // in another order each time
 			next, _, _, _ := cold(b, name, env, nil)
 			if n > 0 { // the first reads the programs from the disk
-				s.emptyNext, s.next = append(s.emptyNext, nothing), append(s.next, next)
+				s.next = append(s.next, next)
 			}
 		}
 	}
