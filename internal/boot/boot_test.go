@@ -104,6 +104,20 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 	}
 }
 
+// As with the SDK's own reader, a service's own address goes before the common one.
+func TestAServiceMayHaveAnAddressOfItsOwn(t *testing.T) {
+	c := newCloud(t)
+	c.configure(strings.Replace(minimal, "ID", "acme", 1))
+	s := settings(t, c)
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	for _, service := range []string{"KMS", "DYNAMODB", "SECRETS_MANAGER"} {
+		t.Setenv("AWS_ENDPOINT_URL_"+service, c.url)
+	}
+	if _, err := boot.Connect(t.Context(), s); err != nil {
+		t.Error(err)
+	}
+}
+
 // An execution that only may have ended keeps its container.
 func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 	c := newCloud(t)
