@@ -44,6 +44,17 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 			}
 		})
 	}
+	for _, wrong := range []string{"lethe", "arn:aws:states", machineARN + ":1", "arn:aws:states:eu-central-1::stateMachine:lethe", "arn:aws:lambda:eu-central-1:111122223333:stateMachine:x"} {
+		_, err := boot.Read(func(n string) string {
+			if n == "LETHE_STATE_MACHINE" {
+				return wrong
+			}
+			return env[n]
+		})
+		if !fault.Is(err, fault.BadInput) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
 	env["LETHE_STATE_MACHINE"], env["LETHE_TABLE"] = "arn:aws:states:eu-central-1:111122223333:execution:lethe:job", ""
 	if _, err := boot.Read(getenv); err == nil || !strings.Contains(err.Error(), "LETHE_STATE_MACHINE is not") || !strings.Contains(err.Error(), "LETHE_TABLE is not set") {
 		t.Errorf("got %v, want everything that is wrong", err)
