@@ -10,6 +10,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/container"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -24,6 +25,6 @@ func main() {
 		if err != nil {
 			return step.Step{}, err
 		}
-		return steps.ExportDevices(c.Base, steps.Apps(c.Link), containers, c.Alive()), nil
+		return steps.ExportDevices(c.Base, steps.Apps(c.Link), containers, executions.Alive(c)), nil
 	}))
 }

@@ -16,10 +16,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lethe-dsr/lethe/internal/awsjson"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -49,7 +50,7 @@ type Cloud struct {
 	Settings Settings
 	AWS      aws.Config // for clients of further services; those that only some functions need are made outside of this package
 
-	secrets *awsjson.Client
+	secrets *secretsmanager.Client
 }
 
 // Handler is a step that is made in the first invocation, and again when its configuration has become old. It
@@ -108,7 +109,7 @@ func (h *Handler) made(ctx context.Context) (step.Step, error) {
 // configuration, at the same time.
 func connect(ctx context.Context, s Settings) (*Cloud, error) {
 	c := &Cloud{Settings: s, AWS: fromEnvironment()}
-	c.secrets = awsjson.New(c.AWS, awsjson.SecretsManager())
+	c.secrets = secretsmanager.NewFromConfig(c.AWS)
 	db := dynamodb.NewFromConfig(c.AWS, func(o *dynamodb.Options) {
 		// The SDK sums up what it reads and leaves the body of a write's answer unread, so that it warned of a wrong sum
 		// after every write. TLS has its own sums.
@@ -128,7 +129,7 @@ func connect(ctx context.Context, s Settings) (*Cloud, error) {
 	both, ctx := errgroup.WithContext(ctx)
 	var sealer *kmskey.Sealer
 	both.Go(func() (err error) {
-		sealer, err = kmskey.OpenSealer(ctx, awsjson.New(c.AWS, awsjson.KMS()), s.SealingKey, c.Base.Ledger.Keep, time.Now)
+		sealer, err = kmskey.OpenSealer(ctx, kms.NewFromConfig(c.AWS), s.SealingKey, c.Base.Ledger.Keep, time.Now)
 		return err
 	})
 	both.Go(func() error { return c.configure(ctx) })
@@ -141,9 +142,9 @@ func connect(ctx context.Context, s Settings) (*Cloud, error) {
 
 // configure reads the configuration.
 func (c *Cloud) configure(ctx context.Context) error {
-	var out struct{ SecretString *string }
-	if err := c.secrets.Call(ctx, "GetSecretValue", struct{ SecretId string }{c.Settings.Config}, &out); err != nil {
-		return fmt.Errorf("read the configuration: %w", Refused(ctx, c.secrets.Retryable, "Secrets Manager", err))
+	out, err := c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &c.Settings.Config})
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", Refused(ctx, c.secrets.Options().Retryer, "Secrets Manager", err))
 	}
 	if out.SecretString == nil {
 		return fault.New(fault.BadInput, "the secret of the configuration is binary; store the document as text")
@@ -171,17 +172,16 @@ func part(t config.Target) int {
 
 // Signer opens the signing key.
 func (c *Cloud) Signer(ctx context.Context) (erase.Signer, error) {
-	return kmskey.OpenSigner(ctx, awsjson.New(c.AWS, awsjson.KMS()), c.Settings.SigningKey)
+	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.AWS), c.Settings.SigningKey)
 }
 
-// Refused names what went wrong in a call to AWS, whose own text stays outside. retryable tells whether the call may be
-// done again, as the client's retryer knows.
-func Refused(ctx context.Context, retryable func(error) bool, service string, err error) error {
+// Refused names what went wrong in a call to AWS, whose own text stays outside.
+func Refused(ctx context.Context, retryer aws.Retryer, service string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	code := fault.Code(err)
-	if retryable(err) {
+	if retryer.IsErrorRetryable(err) {
 		return fault.New(fault.Unavailable, "%s did not do a call after several tries (%s): it is throttled, fails or cannot be reached; run the step again", service, code)
 	}
 	return fmt.Errorf("%s refused a call (%s); check the region and what the function's role allows", service, code)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
@@ -137,7 +138,7 @@ func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alive := connected.Alive()
+	alive := executions.Alive(connected)
 	for status, want := range map[string]bool{
 		"RUNNING": true, "PENDING_REDRIVE": true, "SUCCEEDED": false, "FAILED": false, "TIMED_OUT": false, "ABORTED": false, "": false,
 	} {
@@ -157,7 +158,7 @@ func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 func TestWhatAWSRefusesHasANameAndNoText(t *testing.T) {
 	t.Parallel()
 	refuse := func(ctx context.Context, code string) error {
-		return boot.Refused(ctx, retry.NewStandard().IsErrorRetryable, "Secrets Manager", &smithy.GenericAPIError{Code: code, Message: "about " + secretARN})
+		return boot.Refused(ctx, retry.NewStandard(), "Secrets Manager", &smithy.GenericAPIError{Code: code, Message: "about " + secretARN})
 	}
 	if err := refuse(t.Context(), "ThrottlingException"); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), secretARN) {
 		t.Errorf("throttled: %v", err)

@@ -17,9 +17,7 @@ func users() map[string][]string {
 	return map[string][]string{
 		"github.com/nyaruka/phonenumbers": {"list-audiences", "list-notifications", "match-subject", "open-job"},
 		"github.com/Azure/":               {"export-devices", "match-subject", "remove-export"},
-		sdk + "service/kms":               {}, // a few calls, which awsjson does
-		sdk + "service/secretsmanager":    {},
-		sdk + "service/sfn":               {},
+		sdk + "service/sfn":               {"export-devices"},
 		sdk + "config":                    {}, // reads files, logins and instance roles
 		sdk + "service/sts":               {},
 		"html/template":                   {},

@@ -15,7 +15,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lethe-dsr/lethe/internal/awsjson"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/seal"
 )
@@ -51,7 +53,7 @@ type Sealer struct {
 }
 
 type state struct {
-	client  *awsjson.Client
+	client  *kms.Client
 	key     string
 	now     func() time.Time
 	digests []byte
@@ -75,7 +77,7 @@ type dataKey struct {
 // is kept, sealed by KMS, and opened here once: a sweep makes ten thousands of digests, each of which would be a call to
 // KMS (GenerateMac) that costs as much as a step of the state machine and can fail. now is time.Now outside of tests.
 // Errors are those of Seal; a fault.SealBroken means that the ledger belongs to another key.
-func OpenSealer(ctx context.Context, client *awsjson.Client, key string, keep func(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error), now func() time.Time) (*Sealer, error) {
+func OpenSealer(ctx context.Context, client *kms.Client, key string, keep func(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error), now func() time.Time) (*Sealer, error) {
 	s := &state{client: client, key: key, now: now, turn: make(chan struct{}, 1)}
 	wrapped, err := keep(ctx, "digest-key", func() ([]byte, error) {
 		made, err := s.generate(ctx, "digests")
@@ -98,29 +100,22 @@ func encryptionContext(purpose string) map[string]string {
 	return map[string]string{contextName: contextValue, contextPurpose: purpose}
 }
 
-// generated is what GenerateDataKey answers.
-type generated struct{ Plaintext, CiphertextBlob []byte }
-
-func (s *state) generate(ctx context.Context, purpose string) (out generated, err error) {
-	in := struct {
-		KeyId, KeySpec    string
-		EncryptionContext map[string]string
-	}{s.key, "AES_256", encryptionContext(purpose)}
-	if err := s.client.Call(ctx, "GenerateDataKey", in, &out); err != nil {
-		return generated{}, failed(ctx, s.client, err)
+func (s *state) generate(ctx context.Context, purpose string) (*kms.GenerateDataKeyOutput, error) {
+	out, err := s.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
+		KeyId: &s.key, KeySpec: types.DataKeySpecAes256, EncryptionContext: encryptionContext(purpose),
+	})
+	if err != nil {
+		return nil, failed(ctx, s.client, err)
 	}
 	return out, nil
 }
 
 // unwrap opens a data key. It names the KMS key: one that KMS would find by itself, in whatever account, is none of ours.
 func (s *state) unwrap(ctx context.Context, wrapped []byte, purpose string) ([]byte, error) {
-	in := struct {
-		KeyId             string
-		CiphertextBlob    []byte
-		EncryptionContext map[string]string
-	}{s.key, wrapped, encryptionContext(purpose)}
-	var out struct{ Plaintext []byte }
-	if err := s.client.Call(ctx, "Decrypt", in, &out); err != nil {
+	out, err := s.client.Decrypt(ctx, &kms.DecryptInput{
+		KeyId: &s.key, CiphertextBlob: wrapped, EncryptionContext: encryptionContext(purpose),
+	})
+	if err != nil {
 		return nil, failed(ctx, s.client, err)
 	}
 	return out.Plaintext, nil
@@ -261,15 +256,17 @@ func (Sealer) LogValue() slog.Value { return slog.StringValue(redacted) }
 func (Sealer) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
 // failed names what went wrong; KMS's own text stays outside.
-func failed(ctx context.Context, client *awsjson.Client, err error) error {
+func failed(ctx context.Context, client *kms.Client, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	code := fault.Code(err)
+	var damaged *types.InvalidCiphertextException
+	var foreign *types.IncorrectKeyException
 	switch {
-	case code == "InvalidCiphertextException" || code == "IncorrectKeyException":
+	case errors.As(err, &damaged), errors.As(err, &foreign):
 		return fault.New(fault.SealBroken, "KMS does not open a data key (%s); the ledger belongs to another KMS key, or is damaged", code)
-	case client.Retryable(err):
+	case client.Options().Retryer.IsErrorRetryable(err):
 		return fault.New(fault.Unavailable, "KMS did not do a call after several tries (%s): it is throttled, fails or cannot be reached; run the step again", code)
 	}
 	return fmt.Errorf("KMS refused a call (%s); check that the key is enabled, the region, and what the role and the key's policy allow", code)

@@ -13,16 +13,17 @@ import (
 	"math/big"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/lethe-dsr/lethe/internal/awsjson"
 	"github.com/lethe-dsr/lethe/internal/seal"
 )
 
 // Signer signs by an asymmetric key at KMS (ECC_NIST_P256, SIGN_VERIFY). OpenSigner makes it; it is safe for concurrent
 // use. It may GetPublicKey and Sign, and nothing else.
 type Signer struct {
-	client    *awsjson.Client
+	client    *kms.Client
 	key       string
 	public    jose.JSONWebKey
 	publicSet []byte
@@ -30,7 +31,7 @@ type Signer struct {
 
 // OpenSigner uses the key of this id, ARN or alias. KMS does not rotate asymmetric keys by itself: after a change of keys
 // the former ones are named too, so that what they signed can still be checked.
-func OpenSigner(ctx context.Context, client *awsjson.Client, key string, former ...string) (*Signer, error) {
+func OpenSigner(ctx context.Context, client *kms.Client, key string, former ...string) (*Signer, error) {
 	s := &Signer{client: client, key: key}
 	var set jose.JSONWebKeySet
 	for _, id := range append([]string{key}, former...) {
@@ -46,18 +47,14 @@ func OpenSigner(ctx context.Context, client *awsjson.Client, key string, former 
 	return s, err
 }
 
-func publicKey(ctx context.Context, client *awsjson.Client, id string) (jose.JSONWebKey, error) {
-	in := struct{ KeyId string }{id}
-	var out struct {
-		PublicKey []byte
-		KeyUsage  string
-	}
-	if err := client.Call(ctx, "GetPublicKey", in, &out); err != nil {
+func publicKey(ctx context.Context, client *kms.Client, id string) (jose.JSONWebKey, error) {
+	out, err := client.GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &id})
+	if err != nil {
 		return jose.JSONWebKey{}, failed(ctx, client, err)
 	}
 	parsed, err := x509.ParsePKIXPublicKey(out.PublicKey)
 	key, ok := parsed.(*ecdsa.PublicKey)
-	if err != nil || !ok || key.Curve != elliptic.P256() || out.KeyUsage != "SIGN_VERIFY" {
+	if err != nil || !ok || key.Curve != elliptic.P256() || out.KeyUsage != types.KeyUsageTypeSignVerify {
 		return jose.JSONWebKey{}, errors.New("the KMS key is none for ES256; make one of key spec ECC_NIST_P256 and usage SIGN_VERIFY")
 	}
 	return seal.PublicKey(key)
@@ -89,13 +86,10 @@ func (s signing) Algs() []jose.SignatureAlgorithm { return []jose.SignatureAlgor
 // SignPayload gives r and s of 32 bytes each (RFC 7518, 3.4); KMS gives them in DER.
 func (s signing) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]byte, error) {
 	hash := sha256.Sum256(payload)
-	in := struct {
-		KeyId                         string
-		Message                       []byte
-		MessageType, SigningAlgorithm string
-	}{s.key, hash[:], "DIGEST", "ECDSA_SHA_256"}
-	var out struct{ Signature []byte }
-	if err := s.client.Call(s.ctx, "Sign", in, &out); err != nil {
+	out, err := s.client.Sign(s.ctx, &kms.SignInput{
+		KeyId: &s.key, Message: hash[:], MessageType: types.MessageTypeDigest, SigningAlgorithm: types.SigningAlgorithmSpecEcdsaSha256,
+	})
+	if err != nil {
 		return nil, failed(s.ctx, s.client, err)
 	}
 	if !ecdsa.VerifyASN1(s.public.Key.(*ecdsa.PublicKey), hash[:], out.Signature) {

@@ -25,8 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-
-	"github.com/lethe-dsr/lethe/internal/awsjson"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 )
 
 // Region is the one that the Server is in.
@@ -67,23 +66,17 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Config leads a client of KMS to the Server, with three tries and no time between them.
-func (s *Server) Config() aws.Config {
-	return aws.Config{
+// Client is the SDK's client for the Server, with three tries and no time between them. Options come after its own.
+func (s *Server) Client(options ...func(*kms.Options)) *kms.Client {
+	return kms.New(kms.Options{
 		BaseEndpoint: aws.String(s.URL),
 		Region:       Region,
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient:   http.DefaultClient,
-		Retryer: func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
-			})
-		},
-	}
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		}),
+	}, options...)
 }
-
-// Client calls the Server by its Config.
-func (s *Server) Client() *awsjson.Client { return awsjson.New(s.Config(), awsjson.KMS()) }
 
 // SealingKey makes a symmetric key and gives its ARN.
 func (s *Server) SealingKey() (arn string) {
