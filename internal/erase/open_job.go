@@ -50,8 +50,8 @@ type Report struct {
 }
 
 // OpenJob claims the requests that it was given, or all that are due, each for one job only. Those invited to the job
-// before it was opened are claimed as well.
-func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
+// before it was opened are claimed as well. phones reads numbers as they are written in a region.
+func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 	return func(ctx context.Context, in OpenJobIn) (OpenJobOut, error) {
 		mode := in.Input.Mode
 		switch mode {
@@ -61,7 +61,7 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		default:
 			return OpenJobOut{}, fault.New(fault.BadInput, "mode: not one of preview, approve, erase")
 		}
-		wanted, err := b.wanted(ctx, in, mode)
+		wanted, err := b.wanted(ctx, in, mode, phones)
 		if err != nil {
 			return OpenJobOut{}, err
 		}
@@ -144,7 +144,7 @@ func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err er
 }
 
 // wanted lists the requests that the input asks for; a subject is registered first.
-func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]string, error) {
+func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode, phones func(region string) subject.Phones) ([]string, error) {
 	ids := in.Input.Requests
 	if in.Input.Sweep {
 		swept, err := b.swept(ctx, mode)
@@ -165,7 +165,7 @@ func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]str
 	}
 	var s subject.Subject
 	for n, i := range in.Input.Subject.Identifiers {
-		id, err := subject.New(i.Type, i.Name, i.Value, b.Config.PhoneRegion)
+		id, err := subject.New(i.Type, i.Name, i.Value, phones(b.Config.PhoneRegion))
 		if err != nil {
 			return nil, fmt.Errorf("subject.identifiers[%d]: %w", n, err)
 		}
