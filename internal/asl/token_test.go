@@ -64,6 +64,30 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
+// An accepted answer is stored, and nothing follows from it before somebody resumes the execution.
+func TestAnAcceptedAnswerWaitsForResume(t *testing.T) {
+	t.Parallel()
+	store := &memory{}
+	r := newRunner(t, load(t, asking), newScript(t, "A -> 1").tasks(), store, Options{})
+	token := start(t, r)
+	if err := r.Accept(t.Context(), "job", "x", nil); !errors.Is(err, ErrToken) {
+		t.Errorf("another token: got %v, want ErrToken", err)
+	}
+	if err := r.Accept(t.Context(), "job", token, []byte(`{"ok": true}`)); err != nil {
+		t.Fatal(err)
+	}
+	if stands, _, err := r.Look(t.Context(), "job"); err != nil || stands.Status != Running {
+		t.Errorf("got %+v, %v; want it to be as after a kill", stands, err)
+	}
+	if err := r.Accept(t.Context(), "job", token, nil); !errors.Is(err, ErrToken) {
+		t.Errorf("answered twice: got %v, want ErrToken", err)
+	}
+	got, err := newRunner(t, load(t, asking), nil, store, Options{}).Resume(t.Context(), "job") // another process
+	if err != nil || got.Status != Succeeded || string(got.Output) != `{"answer":{"ok":true}}` {
+		t.Errorf("got %+v %s, %v", got, got.Output, err)
+	}
+}
+
 func TestWrongTokensChangeNothing(t *testing.T) {
 	t.Parallel()
 	store := &memory{}

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/lethe-dsr/lethe/internal/awsfault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamostore"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
@@ -40,12 +41,12 @@ type Cloud struct {
 	Dynamo                 *dynamotest.Server
 	KMS                    *kmstest.Server
 	SealingKey, SigningKey string // keys at KMS
+	awsfault.List                 // what Secrets Manager, Step Functions and SES are ordered to fail at; Dynamo and KMS have their own
 
 	server *http.Server
 	served chan error
 
 	mu       sync.Mutex
-	broken   string // the error of every call to Secrets Manager, Step Functions and SES
 	document string // the configuration in Secrets Manager
 	reads    int    // of it
 	mails    []Mail
@@ -126,14 +127,6 @@ func (c *Cloud) Reads() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reads
-}
-
-// Break makes every call to Secrets Manager, Step Functions and SES fail by this name; "" heals them. Faults of DynamoDB
-// and KMS are ordered there.
-func (c *Cloud) Break(kind string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.broken = kind
 }
 
 // Write takes what functions print.

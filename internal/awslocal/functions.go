@@ -10,9 +10,11 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
 	"github.com/lethe-dsr/lethe/internal/runtimeapi"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -45,12 +47,17 @@ func Resources() []string {
 // program is where a function's is, below the directory that `make functions` writes to.
 func program(dir, folder string) string { return filepath.Join(dir, folder, "bootstrap") }
 
-// CheckPrograms tells what is wrong with the steps' programs below a directory: those that are missing, and those that
-// are built for another machine than this.
-func CheckPrograms(dir string) error {
+// Check tells what is missing for the functions to run here: their programs, below the directory that `make functions`
+// writes to and built for this machine, dynalite in its directory, Node.js.
+func Check(programs, dynalite string) error {
+	return errors.Join(checkPrograms(programs), dynamotest.Check(dynalite))
+}
+
+func checkPrograms(dir string) error {
 	make := "make functions ARCH=" + runtime.GOARCH
 	var missing []string
-	for _, r := range Resources() {
+	all := Resources()
+	for _, r := range all {
 		path := program(dir, Folder(r))
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			missing = append(missing, Folder(r))
@@ -71,8 +78,11 @@ func CheckPrograms(dir string) error {
 			return fmt.Errorf("%s is for %s, and this machine is %s; run `%s`", path, set["GOARCH"], runtime.GOARCH, make)
 		}
 	}
+	if len(missing) == len(all) {
+		return fmt.Errorf("%s holds none of the functions' programs; run `%s` and name the directory build", dir, make)
+	}
 	if missing != nil {
-		return fmt.Errorf("%s has no program of %s; run `%s`, which writes to build/", dir, strings.Join(missing, ", "), make)
+		return fmt.Errorf("%s has no program of %s; run `%s` and name the directory build", dir, strings.Join(missing, ", "), make)
 	}
 	return nil
 }
@@ -81,15 +91,21 @@ func CheckPrograms(dir string) error {
 type Functions struct {
 	byFolder    map[string]*runtimeapi.Function
 	invocations atomic.Int64
+	spent       atomic.Int64 // nanoseconds
 }
 
-// Functions makes functions of the programs below a directory; CheckPrograms tells whether they are there. What they
-// print goes to the Cloud.
+// Function makes a function of a folder's program below a directory, whose environment is the Cloud's and more. What it
+// prints goes to the Cloud. Close it.
+func (c *Cloud) Function(dir, folder string, more ...string) *runtimeapi.Function {
+	return runtimeapi.New(folder, program(dir, folder), append(c.Environment(), more...), c)
+}
+
+// Functions makes a Function of each step; Check tells whether their programs are there.
 func (c *Cloud) Functions(dir string) *Functions {
 	f := &Functions{byFolder: map[string]*runtimeapi.Function{}}
 	for _, r := range Resources() {
 		folder := Folder(r)
-		f.byFolder[folder] = runtimeapi.New(folder, program(dir, folder), c.Environment(), c)
+		f.byFolder[folder] = c.Function(dir, folder)
 	}
 	return f
 }
@@ -100,15 +116,21 @@ func (f *Functions) Tasks() map[string]asl.Task {
 	for _, r := range Resources() {
 		function := f.byFolder[Folder(r)]
 		tasks[r] = func(ctx context.Context, in []byte) ([]byte, error) {
-			f.invocations.Add(1)
+			began := time.Now()
+			defer func() {
+				f.invocations.Add(1)
+				f.spent.Add(int64(time.Since(began)))
+			}()
 			return function.Invoke(ctx, in)
 		}
 	}
 	return tasks
 }
 
-// Invocations is how many there were.
-func (f *Functions) Invocations() int { return int(f.invocations.Load()) }
+// Invocations is how many there were, and how long they took together, starts of processes included.
+func (f *Functions) Invocations() (n int, took time.Duration) {
+	return int(f.invocations.Load()), time.Duration(f.spent.Load())
+}
 
 // Processes is how many were started.
 func (f *Functions) Processes() (n int) {

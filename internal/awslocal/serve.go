@@ -1,11 +1,14 @@
 package awslocal
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/lethe-dsr/lethe/internal/awsfault"
 )
 
 // service is how calls to one of AWS's services look.
@@ -40,38 +43,42 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // maxCall is more than any call that Lethe makes.
 const maxCall = 16 << 20
 
-// serve is what the protocols of these services have in common: JSON in, JSON out, a signature, and errors by name. An
-// error's text repeats what the call was about, as AWS's do: whoever passes it on is found out by it.
+// serve is what the protocols of these services have in common: JSON in, JSON out, a signature, and errors by name.
 func (c *Cloud) serve(w http.ResponseWriter, r *http.Request, op string, s service) {
 	answer := func(status int, v any) {
 		w.Header().Set("Content-Type", s.kind)
 		w.WriteHeader(status)
 		json.NewEncoder(w).Encode(v)
 	}
-	refuse := func(name, text string) {
+	refuse := func(status int, name, text string) {
 		w.Header().Set("X-Amzn-Errortype", name)
-		answer(http.StatusBadRequest, map[string]string{"__type": name, "message": text})
+		answer(status, map[string]string{"__type": name, "message": text})
 	}
 	signed := strings.Contains(r.Header.Get("Authorization"), "/"+Region+"/"+s.name+"/aws4_request,")
 	if r.Method != http.MethodPost || r.URL.Path != s.path || r.Header.Get("Content-Type") != s.kind || !signed {
-		refuse("UnknownOperationException", "not the protocol of "+s.name)
+		refuse(http.StatusBadRequest, unknownOperation, "not the protocol of "+s.name)
 		return
 	}
-	c.mu.Lock()
-	refused := c.broken
-	c.mu.Unlock()
-	var out any
-	if refused == "" {
-		in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCall))
-		in.DisallowUnknownFields()
-		out, refused = s.do(op, in)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
+	if err != nil {
+		panic(http.ErrAbortHandler)
 	}
-	if refused != "" {
-		io.Copy(io.Discard, r.Body)
-		refuse(refused, fmt.Sprintf("%s, about %s", op, SecretARN))
+	f := c.Meet(op)
+	if f != nil && !f.After {
+		refuse(f.Answer(), f.Kind, awsfault.Text)
 		return
 	}
-	answer(http.StatusOK, out)
+	in := json.NewDecoder(bytes.NewReader(body))
+	in.DisallowUnknownFields()
+	out, refused := s.do(op, in)
+	switch {
+	case f != nil:
+		refuse(f.Answer(), f.Kind, awsfault.Text)
+	case refused != "":
+		refuse(http.StatusBadRequest, refused, op+" is refused, says a simulator to "+awsfault.Echo)
+	default:
+		answer(http.StatusOK, out)
+	}
 }
 
 // Names of errors that several services have in common.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 
+	"github.com/lethe-dsr/lethe/internal/awsfault"
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -122,7 +123,7 @@ func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 			t.Errorf("%q: alive %t", status, got)
 		}
 	}
-	c.Break("AccessDeniedException")
+	c.Fail(awsfault.Fault{Kind: "AccessDeniedException"})
 	if !alive(t.Context(), "job-1") {
 		t.Error("nobody knows whether it runs, and it is not alive")
 	}
@@ -184,9 +185,9 @@ func TestAStartThatFailsIsAnErrorWithAName(t *testing.T) {
 		_, err := h.Invoke(t.Context(), []byte(`{}`))
 		return err
 	}
-	c.Break("AccessDeniedException")
+	c.Fail(awsfault.Fault{Kind: "AccessDeniedException"})
 	wantNamed(t, invoke(), fault.Internal)
-	c.Break("")
+	c.Heal()
 	c.Configure(`{"controller": "Acme GmbH"}`)
 	err := invoke()
 	wantNamed(t, err, fault.BadInput)

@@ -21,6 +21,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
 	"github.com/lethe-dsr/lethe/internal/local"
 	"github.com/lethe-dsr/lethe/internal/people"
 )
@@ -36,24 +37,36 @@ func demoFiles() []string {
 func demoCommand(io IO) *cobra.Command {
 	var data, listen string
 	var ask, serve bool
+	var steps programs
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch the whole story against built-in simulators",
 		Long: `Watch the whole story in a few seconds: three people are erased from simulators of App Center Push and Batch, which
-run on this machine and speak the real protocols. The files of the story stay in the data directory.`,
+run on this machine and speak the real protocols. The files of the story stay in the data directory.
+
+With --functions each step is a process of its own, from the program that AWS Lambda would run, on DynamoDB and KMS of
+this machine: the same story on the real artefacts. It needs Node.js, for dynalite.`,
 		Example: `  lethe demo
   lethe demo --ask                               # you approve the plan
-  lethe demo --serve                             # and then try the privacy form and the console`,
+  lethe demo --serve                             # and then try the privacy form and the console
+  lethe demo --functions build                   # after: make functions ARCH=amd64 (or arm64) dynalite`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if ask && !io.Terminal {
 				return usage(errors.New("--ask needs a terminal to ask on"))
 			}
+			if err := steps.usable(serve, cmd.Flags().Changed("dynalite")); err != nil {
+				return usage(err)
+			}
 			at := ""
 			if serve {
 				at = listen
 			}
-			err := runDemo(cmd.Context(), io, data, ask, at)
+			s := &story{io: io, data: data, ask: ask, began: time.Now(), bars: newProgress(io, false)}
+			if steps.dir != "" {
+				s.programs = &steps
+			}
+			err := s.run(cmd.Context(), at)
 			return interrupted(cmd.Context(), err, "`lethe demo` begins again from the start")
 		},
 	}
@@ -61,31 +74,47 @@ run on this machine and speak the real protocols. The files of the story stay in
 	cmd.Flags().BoolVar(&serve, "serve", false, "serve the privacy form, the API and the console of this world at the end")
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "`HOST:PORT` for --serve; port 0 takes any that is free")
 	cmd.Flags().BoolVar(&ask, "ask", false, "approve the plan yourself")
+	cmd.Flags().StringVar(&steps.dir, "functions", "", "`DIR` that `make functions` wrote the steps' programs to; run those")
+	cmd.Flags().StringVar(&steps.dynalite, "dynalite", dynamotest.Directory, "`DIR` that `make tools` installed DynamoDB's stand-in to, for --functions")
 	return cmd
 }
 
 // story is one run of the demo.
 type story struct {
-	io    IO
-	data  string
-	ask   bool
-	world *demo.World
-	house *local.House
-	bars  *progress
-	began time.Time
-	part  int
+	io       IO
+	data     string
+	ask      bool
+	programs *programs // that run the steps; nil where this process does
+	world    *demo.World
+	house    *local.House
+	bars     *progress
+	began    time.Time
+	part     int
 }
 
-func runDemo(ctx context.Context, io IO, data string, ask bool, listen string) (err error) {
-	s := &story{io: io, data: data, ask: ask, began: time.Now(), bars: newProgress(io, false)}
+// run tells the story, and then serves its world where an address is given to listen on.
+func (s *story) run(ctx context.Context, listen string) (err error) {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.world.Close()) }()
-	if err := errors.Join(s.tell(ctx), s.house.Close()); err != nil || listen == "" {
+	err = s.tell(ctx)
+	if err != nil && ctx.Err() == nil && s.programs != nil {
+		s.programs.said(s.io.Err)
+	}
+	if err = errors.Join(err, s.close()); err != nil || listen == "" {
 		return err
 	}
 	return s.serve(ctx, listen)
+}
+
+// close ends what the story ran on, but for its world.
+func (s *story) close() error {
+	err := s.house.Close()
+	if s.programs != nil {
+		err = errors.Join(err, s.programs.close())
+	}
+	return err
 }
 
 // serve opens the door of the demo's world, with a token that is made for it.
@@ -118,7 +147,7 @@ func (s *story) prepare(ctx context.Context) error {
 	if err := s.clear(); err != nil {
 		return errors.Join(err, s.world.Close())
 	}
-	if err := s.settle(); err != nil {
+	if err := s.settle(ctx); err != nil {
 		return errors.Join(err, s.world.Close())
 	}
 	return nil
@@ -145,7 +174,7 @@ func (s *story) clear() error {
 	return os.MkdirAll(s.data, 0o700)
 }
 
-func (s *story) settle() error {
+func (s *story) settle(ctx context.Context) error {
 	// The configuration first: it marks the directory as a demo's.
 	for _, f := range []struct {
 		name string
@@ -159,11 +188,17 @@ func (s *story) settle() error {
 	if err != nil {
 		return err
 	}
-	if s.house, err = local.Open(s.data, true, local.Options{Now: s.io.Now, Report: s.bars.report, Observe: s.bars.observe}); err != nil {
+	o := local.Options{Now: s.io.Now, Report: s.bars.report, Observe: s.bars.observe}
+	if s.programs != nil {
+		s.house, err = s.programs.open(ctx, s.world.Config(), o)
+	} else {
+		s.house, err = local.Open(s.data, true, o)
+	}
+	if err != nil {
 		return err
 	}
 	if err := s.house.Configure(cfg); err != nil {
-		return errors.Join(err, s.house.Close())
+		return errors.Join(err, s.close())
 	}
 	return nil
 }
@@ -253,7 +288,12 @@ func (s *story) tell(ctx context.Context) error {
 	calls := s.world.Calls()
 	s.say("\nThree people took %d exports of each app's devices (preview, search 1, search 2), %d orders to Batch and %.1f seconds.",
 		calls["StartExport"]/2, calls["BatchDelete"], time.Since(s.began).Seconds())
-	s.say("Look around:        %s requests --data %s\nFor your own apps:  write a config.yaml like %s", s.io.Name, quoted(s.data), filepath.Join(s.data, "config.yaml"))
+	if s.programs != nil {
+		s.programs.ran(s)
+	} else {
+		s.say("Look around:        %s requests --data %s", s.io.Name, quoted(s.data))
+	}
+	s.say("For your own apps:  write a config.yaml like %s", filepath.Join(s.data, "config.yaml"))
 	return nil
 }
 

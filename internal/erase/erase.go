@@ -45,7 +45,7 @@ type Base struct {
 type Counted string
 
 // What is counted: findings and deletions when the ledger has them for the first time in their job, requests when a job has
-// closed them, sweeps when their job is open. What a step does again after a crash does not count again; what was written
+// closed them or they end without one, sweeps when their jobs begin. What a step does again after a crash does not count again; what was written
 // down in the moment before a crash may not have been counted at all.
 const (
 	Findings  Counted = "findings"  // objects that matched, and orders to be placed

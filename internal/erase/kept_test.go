@@ -232,3 +232,28 @@ func TestADecisionHasAKnownGround(t *testing.T) {
 		t.Errorf("after the word it is %s", s)
 	}
 }
+
+// A request is one item of the ledger, however many devices it has: one that does not fit would keep its job, and with it
+// everybody in it, from closing.
+func TestARequestOfThousandsOfDevicesCloses(t *testing.T) {
+	t.Parallel()
+	for _, approved := range []bool{true, false} {
+		at := &providers{devices: map[string]string{}, fail: map[string]error{"list audiences": fault.New(fault.Unauthorized, "no")}}
+		for n := range 2_500 {
+			at.devices[fmt.Sprintf("00001111-0000-4000-8000-%012d", n)] = `"properties":{"mail":"` + annMail + `"}`
+		}
+		m := newMachine(t, at, "", "")
+		id := m.file(m.person("email", annMail), "cli", nil)
+		for _, job := range []string{"job1", "job2"} {
+			m.run(job, config.Approve, id)
+			if job == "job1" || !approved {
+				m.decide(job, approved, "")
+			}
+			m.wantEnd(id, ledger.Partial, false)
+		}
+		r := m.request(id)
+		if approved && (len(r.Learned) < maxLearned/2 || len(r.Learned) > maxLearned+1000) || len(r.Kept) > maxKept {
+			t.Errorf("approved %t: remembered are %d bytes and %d objects", approved, len(r.Learned), len(r.Kept))
+		}
+	}
+}

@@ -85,6 +85,19 @@ type learned struct {
 	UserIDs  []string `json:"user_ids,omitempty"`
 }
 
+// maxLearned is how many bytes of ids a request remembers, some 1,700 devices. Sealed and in base64, beside the person's
+// identifiers and maxKept, they fit into one item of the ledger: a request that did not would keep its whole job from
+// closing.
+const maxLearned = 64 << 10
+
+// size is about what it takes as JSON.
+func (l learned) size() (n int) {
+	for _, id := range slices.Concat(l.Installs, l.UserIDs) {
+		n += len(id) + 3
+	}
+	return n
+}
+
 func (o object) learned() learned {
 	l := learned{Installs: []string{o.ID}}
 	if o.UserID != "" {
@@ -107,11 +120,15 @@ func (b Base) openLearned(ctx context.Context, r ledger.Request) (map[string]lea
 
 // remember seals what a request that stays open has learned from devices, by target. What this job found is destroyed
 // at its end, and a deleted device is in no later export: without its ids the next job would not recognise a
-// notification that was sent to it, or place an order that failed.
+// notification that was sent to it, or place an order that failed. What is over maxLearned is left out.
 func (b Base) remember(ctx context.Context, job ledger.Job, r ledger.Request, found map[[2]string][]*ledger.Finding) ([]byte, error) {
 	all, err := b.openLearned(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	room := maxLearned
+	for _, l := range all {
+		room -= l.size()
 	}
 	for _, t := range job.Search {
 		l := all[t]
@@ -124,10 +141,18 @@ func (b Base) remember(ctx context.Context, job ledger.Job, r ledger.Request, fo
 			if err != nil {
 				return nil, err
 			}
-			l.Installs = append(l.Installs, o.learned().Installs...)
-			if target.LearnUserID { // otherwise nobody may use them: a shared tablet's other user
-				l.UserIDs = append(l.UserIDs, o.learned().UserIDs...)
+			more := o.learned()
+			if !target.LearnUserID { // nobody may use them: a shared tablet's other user
+				more.UserIDs = nil
 			}
+			if slices.Contains(l.Installs, o.ID) {
+				more.Installs = nil
+			}
+			if more.size() > room {
+				continue
+			}
+			room -= more.size()
+			l.Installs, l.UserIDs = append(l.Installs, more.Installs...), append(l.UserIDs, more.UserIDs...)
 		}
 		l.Installs, l.UserIDs = sorted(l.Installs), sorted(l.UserIDs)
 		if len(l.Installs) > 0 {

@@ -48,7 +48,11 @@ func Tidy(ctx context.Context, b Base, asked time.Time) error {
 		return err
 	}
 	for _, r := range old {
-		if _, err := l.End(ctx, r.ID, ledger.Abandoned, "", b.Now()); err != nil && !errors.Is(err, ledger.ErrHeld) && !errors.Is(err, ledger.ErrFinal) {
+		_, err := l.End(ctx, r.ID, ledger.Abandoned, "", b.Now())
+		switch {
+		case err == nil:
+			b.Tally(Count{What: Closings, N: 1, Status: ledger.Abandoned})
+		case !errors.Is(err, ledger.ErrHeld) && !errors.Is(err, ledger.ErrFinal):
 			return err
 		}
 	}

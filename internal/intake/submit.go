@@ -202,6 +202,7 @@ func (d Desk) end(ctx context.Context, id string, s ledger.Status, ground string
 	if _, err := d.Ledger.End(ctx, id, s, ground, d.Now()); err != nil {
 		return View{}, err
 	}
+	d.Tally(erase.Count{What: erase.Closings, N: 1, Status: s})
 	d.Engine.Tell()
 	return d.Show(ctx, id)
 }

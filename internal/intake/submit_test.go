@@ -3,12 +3,14 @@ package intake_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/duty"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
@@ -281,5 +283,29 @@ func TestListsArePagedByUrgency(t *testing.T) {
 		if len(seen) != c.want {
 			t.Errorf("%+v: %d requests, want %d", c.filter, len(seen), c.want)
 		}
+	}
+}
+
+// What ends without a job, and sweeps that are asked for here, are counted as well as what jobs do.
+func TestFilingsEndsAndSweepsAreCounted(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	counted := map[erase.Count]int{}
+	d.Base.Count = func(c erase.Count) { counted[c]++ }
+	var ids []string
+	for _, email := range []string{"a@example.com", "b@example.com"} {
+		ids = append(ids, got(d.Submit(t.Context(), intake.Submission{Subject: person(t, email), Channel: "api", By: "crm"}))(t).ID)
+	}
+	got(d.Cancel(t.Context(), ids[0]))(t)
+	got(d.Deny(t.Context(), ids[1], intake.Unfounded))(t)
+	got(d.Sweep(t.Context(), ""))(t)
+	want := map[erase.Count]int{
+		{What: erase.Filings, N: 1, Channel: "api"}:            2,
+		{What: erase.Closings, N: 1, Status: ledger.Cancelled}: 1,
+		{What: erase.Closings, N: 1, Status: ledger.Denied}:    1,
+		{What: erase.Sweeps, N: 1}:                             1,
+	}
+	if !maps.Equal(counted, want) {
+		t.Errorf("counted %v, want %v", counted, want)
 	}
 }

@@ -61,6 +61,9 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 		}
 		jobs = append(jobs, job)
 	}
+	if mode != config.Preview {
+		d.Tally(erase.Count{What: erase.Sweeps, N: 1})
+	}
 	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error { s.Jobs = jobs; return nil })
 	return jobs, err
 }

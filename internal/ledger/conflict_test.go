@@ -175,3 +175,75 @@ func TestAnotherWriterWins(t *testing.T) {
 		t.Errorf("a final status was overwritten by %s", got)
 	}
 }
+
+// forgetful is a store that loses every second answer: what it was to do each for itself is done, and it cannot tell.
+type forgetful struct {
+	ledger.Store
+	calls int
+}
+
+func (f *forgetful) WriteEach(ctx context.Context, changes ...ledger.Change) (again []int, err error) {
+	again, err = f.Store.WriteEach(ctx, changes...)
+	if f.calls++; f.calls%2 == 0 || err != nil {
+		return again, err
+	}
+	again = nil
+	for n := range changes {
+		again = append(again, n)
+	}
+	return again, nil
+}
+
+// What was done and not told is not done twice, and is no error.
+func TestALostAnswerIsNoFailure(t *testing.T) {
+	t.Parallel()
+	s, err := boltstore.Open(t.TempDir()+"/ledger.db", time.Second)
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	l := ledger.New(&forgetful{Store: s})
+	for _, w := range work(t, l) {
+		if err := w.do(); err != nil {
+			t.Fatalf("%s: %v", w.name, err)
+		}
+	}
+	for _, id := range []string{"r1", "r2", "r3"} {
+		if r, err := l.Request(t.Context(), id); err != nil || r.Status != ledger.Erased || r.Attempts != 1 {
+			t.Errorf("%s is %s after %d attempts, %v", id, r.Status, r.Attempts, err)
+		}
+	}
+	waiting := request("r4")
+	waiting.Status, waiting.Until = ledger.Unverified, time.Now().Add(time.Hour)
+	for range 2 { // the same again is the same
+		must(t, l.File(t.Context(), []ledger.Request{waiting}))
+	}
+	waiting.Channel = "another"
+	if err := l.File(t.Context(), []ledger.Request{waiting}); err == nil {
+		t.Error("another request was filed under the same id")
+	}
+	for range 2 {
+		_, err := l.Found(t.Context(), "job2", []ledger.Finding{device("d1", 1, "r1", "email")})
+		must(t, err)
+	}
+}
+
+// Another writer of the same finding between reading and writing: both sights count, alone and in parts.
+func TestAFindingThatTwoSeeKeepsBothSights(t *testing.T) {
+	t.Parallel()
+	for _, many := range []int{1, 6_000} {
+		l, store, other := inContention(t)
+		mine, theirs := crowdFinding(1, 0, many), crowdFinding(1, many, 2*many)
+		store.before = func() {
+			_, err := other.Found(t.Context(), "job", []ledger.Finding{theirs})
+			must(t, err)
+		}
+		_, err := l.Found(t.Context(), "job", []ledger.Finding{mine})
+		must(t, err)
+		if got := len(findings(t, l, "a", "notifications")["d1"].Requests); got != 2*many {
+			t.Errorf("it names %d people, want %d", got, 2*many)
+		}
+		store.conflicts = -1
+		if _, err := l.Found(t.Context(), "job", []ledger.Finding{mine}); !fault.Is(err, fault.LedgerBusy) {
+			t.Errorf("endless conflicts: %v, want LedgerBusy", err)
+		}
+	}
+}

@@ -2,10 +2,12 @@ package ledger_test
 
 import (
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
 )
 
 func TestARequestIsFiledOnce(t *testing.T) {
@@ -156,4 +158,27 @@ func TestAnAbandonedRequestForgetsThePerson(t *testing.T) {
 		t.Errorf("a request that a job holds was abandoned: %s", s)
 	}
 	wantIDs(t, "open requests", ids(t, l.OpenRequests), "r2")
+}
+
+// What cannot be unpacked is an error, and no more than that.
+func FuzzEvidence(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte(`{"outcomes":[],"certificate":"signed"}`))
+	f.Add([]byte{0x4b, 0x04, 0x00})                         // "a", packed
+	f.Add([]byte{0x01, 0x02, 0x00, 0xfd, 0xff, 0x7b, 0x7d}) // "{}", stored
+	s, err := boltstore.Open(filepath.Join(f.TempDir(), "ledger.db"), time.Second)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer s.Close()
+	l, k := ledger.New(s), ledger.Key{Partition: "request/r1", Sort: "evidence"}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		must(t, s.Write(t.Context(), ledger.Change{Key: k}))
+		must(t, s.Write(t.Context(), ledger.Change{Key: k, Data: append([]byte{}, data...)}))
+		_, err1 := l.Outcomes(t.Context(), "r1")
+		_, err2 := l.Certificate(t.Context(), "r1")
+		if (err1 == nil) != (err2 == nil) || errors.Is(err1, ledger.ErrNotFound) {
+			t.Errorf("outcomes: %v; certificate: %v", err1, err2)
+		}
+	})
 }

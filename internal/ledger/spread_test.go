@@ -174,6 +174,12 @@ func TestNothingOfALargeJobIsLeftButItsEvidence(t *testing.T) {
 			_, err := l.OpenJob(ctx, ledger.Job{ID: "job", Mode: mode, Opened: at, Search: []string{"a"}})
 			must(t, err)
 			fill(t, l, ids)
+			var devices []ledger.Finding // more than a page in each partition
+			for n := range 2_500 {
+				devices = append(devices, device(fmt.Sprint("digest-", n), 1, ids[0], "property"))
+			}
+			_, err = l.Found(ctx, "job", devices)
+			must(t, err)
 			for range 2 { // a step that is run again
 				if err := l.EndJob(ctx, "job", at); err != nil && !errors.Is(err, ledger.ErrNotFound) {
 					t.Fatal(err)

@@ -86,6 +86,17 @@ func TestEveryAlarmSaysWhatToDo(t *testing.T) {
 		if topic := fmt.Sprint(at(p, "AlarmActions")); topic != "[map[Ref:Alarms]]" {
 			t.Errorf("%s tells %s", name, topic)
 		}
+		// A sum with a metric of which nothing was measured has no value.
+		expression := ""
+		for _, m := range many(at(p, "Metrics")) {
+			if text, ok := at(m, "Expression").(string); ok {
+				expression = text
+				continue
+			}
+			if id := at(m, "Id").(string); !strings.Contains(expression, "FILL("+id+", 0)") {
+				t.Errorf("%s says nothing while %s is not measured", name, id)
+			}
+		}
 		if at(p, "TreatMissingData") == nil {
 			t.Errorf("%s does not say what no data means", name)
 		}

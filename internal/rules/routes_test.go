@@ -143,6 +143,11 @@ func TestEveryRouteOfTheDoorIsOneOfTheGateway(t *testing.T) {
 			t.Errorf("%q leads to nothing at the door", key)
 		}
 	}
+	for _, path := range []string{"/nothing", "/nothing/at/all", "/status", "/.well-known/nothing"} {
+		if key := chosen(routes, "GET", path); key != "" || slices.Contains(routes, "$default") {
+			t.Errorf("%s, which nobody registered, comes through by %q", path, key)
+		}
+	}
 	if len(all) < 50 {
 		t.Errorf("%d routes seen; the test looks at the wrong text", len(all))
 	}

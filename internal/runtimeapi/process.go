@@ -74,7 +74,7 @@ func start(name, bootstrap string, env []string, log io.Writer) (*process, error
 	path, err := filepath.Abs(bootstrap)
 	if err == nil {
 		p.cmd = exec.Command(path)
-		p.cmd.Dir = filepath.Dir(path)
+		p.cmd.Dir, p.cmd.SysProcAttr = filepath.Dir(path), withParent()
 		p.cmd.Stdout, p.cmd.Stderr = log, log
 		// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 		p.cmd.Env = append(env[:len(env):len(env)],

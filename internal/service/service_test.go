@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
+	"github.com/lethe-dsr/lethe/internal/awsfault"
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/seal"
@@ -222,11 +223,11 @@ func TestTheCanaryProvesThatTheDoorIsOpen(t *testing.T) {
 func TestTheCanaryTellsWhereTheWayEnds(t *testing.T) {
 	t.Parallel()
 	s := deploy(t, asl.Options{})
-	s.Break("InternalServerError") // the door cannot read its configuration
+	s.Fail(awsfault.Fault{Kind: "InternalServerError"}) // the door cannot read its configuration
 	if err := s.invoke("canary"); err == nil {
 		t.Error("it came through a door that is closed")
 	}
-	s.Break("")
+	s.Heal()
 	s.functions["intake"].Close()
 	err := s.invoke("canary")
 	s.functions["canary"].Close() // what it printed is there then

@@ -14,7 +14,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
 )
 
-// Start starts an account that ends with the test. Where `make tools` has not been run the test is skipped, and fails
+// Start starts an account that ends with the test. Where `make dynalite` has not been run the test is skipped, and fails
 // where the environment says CI.
 func Start(t testing.TB) *awslocal.Cloud {
 	t.Helper()
@@ -63,20 +63,19 @@ func build(root, dir string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the functions: %w\n%s", err, out)
 	}
-	folders, err := os.ReadDir(filepath.Join(root, "functions"))
+	built, err := os.ReadDir(bin)
 	if err != nil {
 		return err
 	}
-	for _, f := range folders {
-		folder := f.Name()
-		link := filepath.Join(dir, folder, "bootstrap")
-		if _, err := os.Stat(link); err == nil {
+	for _, b := range built {
+		link := filepath.Join(dir, b.Name(), "bootstrap")
+		if _, err := os.Lstat(link); err == nil {
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 			return err
 		}
-		if err := os.Symlink(filepath.Join("..", "bin", folder), link); err != nil {
+		if err := os.Symlink(filepath.Join("..", "bin", b.Name()), link); err != nil {
 			return err
 		}
 	}

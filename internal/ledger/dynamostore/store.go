@@ -7,9 +7,38 @@
 //
 // What calls cost, in DynamoDB's units (a write unit is 1 KB, a read unit 4 KB, both begun ones count, keys and names
 // included): a Write of one change is a PutItem or DeleteItem and costs the larger of the old and the new item once;
-// several changes are one TransactWriteItems and cost the same twice. A refused write costs as much. Get costs every
-// item for itself, one that is missing a unit; Query costs the sum of what it passes, expired items included. All reads
-// are strongly consistent, which is twice the price of others: steps decide by what they read.
+// several changes are one TransactWriteItems and cost the same twice. WriteEach is a PutItem or DeleteItem for each. A
+// refused write costs as much. Get costs every item for itself, one that is missing a unit; Query costs the sum of what
+// it passes, expired items included. All reads are strongly consistent, which is twice the price of others: steps decide
+// by what they read.
+//
+// DynamoDB gives one partition key 1,000 write units and 3,000 read units a second. What the ledger's keys have to bear
+// (<s> is one of 16, or of a job with at most 100 people the only one), as the sweep in internal/boot counts it:
+//
+//	member/<job>/<s>                    3/16 write units a person
+//	trouble/<job>/<s>                   1/16 a person in whose lines something could not be read
+//	finding/<job>/<target>/<area>/<s>   4/16 a finding
+//	open/<s>, requests/<s>              2/16 a request when it is filed, 2/16 when it ends
+//	outbox/<s>                          2/16 an event when it is written, 1/16 for each try to tell it, 1/16 or 2/16 at its end
+//	request/<id>                        one person's
+//	identifier/<digest>                 one person's: 2 a request when it is filed, 2 when it ends
+//	idempotency/<digest>                one submission's
+//	job/<job>                           a few a slice of a step, 1 a piece of an export; one read of its breadth a call
+//	limit/<what>                        1 for each that is allowed; limit/form is the form's, at most form.all an hour. One
+//	                                    that is turned away costs a read
+//	container/<digest>, lease/<name>    2 to 4 a job or holder
+//	jobs/<month>, sweep/last            1 to 3 a job
+//	previews, preview/<job>             2 a preview, and its pieces
+//	kept/<name>, ledger/key             read when a process starts
+//	execution/<name>, executions, calls only of the runner on one machine
+//
+// So the busiest key of a sweep of 10,000 people takes some 3,000 write units in all, and 8,000 requests a second could be
+// filed. k submissions of the form in the same moment cost the one count k*k/2 units, because each writer that was faster
+// makes the others try again.
+//
+// Writes without a condition are deletes whose end is the same whatever is there: what a job found and where its steps
+// stood, when it ends or begins anew; the index entries of a request, in one transaction with its record, whose version is
+// asked for; the place in a job of a request that the job could not claim; what a preview left; an event that was told.
 package dynamostore
 
 import (

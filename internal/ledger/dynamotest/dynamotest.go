@@ -1,5 +1,5 @@
-// Package dynamotest serves DynamoDB on this machine: dynalite, a process of its own that speaks DynamoDB's protocol and has
-// its limits and error messages, and in front of it a proxy that adds the one operation that dynalite lacks,
+// Package dynamotest serves DynamoDB on this machine: dynalite, a process of its own that speaks DynamoDB's protocol and
+// has its limits and error messages, and in front of it a proxy that adds the one operation that dynalite lacks,
 // TransactWriteItems, counts what calls cost, and can fail in the ways that DynamoDB fails.
 package dynamotest
 
@@ -98,7 +98,7 @@ const Directory = "internal/ledger/dynamostore/testdata/dynalite"
 // Check tells what is missing for Launch: Node.js or dynalite.
 func Check(dir string) error {
 	if _, err := exec.LookPath("node"); err != nil {
-		return errors.New("Node.js, which runs dynalite, a DynamoDB on this machine, is not on the path; install version 20 or later")
+		return errors.New("there is no node on the path, which runs dynalite, a DynamoDB on this machine; install Node.js 20 or later")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "dynalite")); err != nil {
 		return fmt.Errorf("dynalite, a DynamoDB on this machine, is not installed in %s; run `make tools` in the repository", dir)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/lethe-dsr/lethe/internal/awsfault"
 )
 
 // Call is one call that the Server got, in the order of arrival.
@@ -29,9 +31,10 @@ type Server struct {
 	// world keeps transactions apart from each other and from all other calls: everybody sees all of one or nothing.
 	world sync.RWMutex
 
+	awsfault.List // what it is ordered to fail at
+
 	mu     sync.Mutex
 	calls  []Call
-	faults []*Fault
 	tokens map[string]string // by the ClientRequestToken of a transaction that was done: what it asked
 	hand   map[string]bool   // items of running transactions, and their tokens
 }
@@ -61,10 +64,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, op, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	f := s.meet(op)
+	f := s.Meet(op)
 	if f != nil && !f.After && f.Hold == 0 {
 		s.note(Call{Op: op, Items: 1})
-		f.send(w)
+		send(w, f)
 		return
 	}
 	var a answer
@@ -89,7 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.note(c)
 	}
 	if f != nil && f.After {
-		f.send(w)
+		send(w, f)
 		return
 	}
 	a.send(w)

@@ -25,6 +25,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/lethe-dsr/lethe/internal/awsfault"
 )
 
 // Region is the one that the Server is in.
@@ -41,12 +43,19 @@ type Call struct {
 type Server struct {
 	URL string // of the endpoint, for AWS_ENDPOINT_URL_KMS; whoever serves it sets it
 
-	mu     sync.Mutex
-	keys   map[string]*key // by ARN
-	alias  map[string]string
-	faults []*Fault
-	calls  []Call
+	awsfault.List // what it is ordered to fail at; disabled keys are no part of it
+
+	mu    sync.Mutex
+	keys  map[string]*key // by ARN
+	alias map[string]string
+	calls []Call
 }
+
+// Fault says how calls fail.
+type Fault = awsfault.Fault
+
+// Echo stands in every error text that a Fault makes.
+const Echo = awsfault.Echo
 
 // key is a KMS key; one of sealing and signing is set.
 type key struct {
@@ -157,6 +166,11 @@ func (f *refusal) send(w http.ResponseWriter) {
 	answer(w, f.status, map[string]string{"__type": f.kind, "message": f.why})
 }
 
+// send answers a call that meets a fault.
+func send(w http.ResponseWriter, f *Fault) {
+	(&refusal{f.Answer(), f.Kind, awsfault.Text}).send(w)
+}
+
 func answer(w http.ResponseWriter, status int, document any) {
 	b, err := json.Marshal(document)
 	if err != nil {
@@ -189,15 +203,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse("SerializationException", err.Error()).send(w)
 		return
 	}
-	f := s.arrive(Call{op, in.KeyId, maps.Clone(in.EncryptionContext)})
+	s.mu.Lock()
+	s.calls = append(s.calls, Call{op, in.KeyId, maps.Clone(in.EncryptionContext)})
+	s.mu.Unlock()
+	f := s.Meet(op)
 	if f != nil && !f.After {
-		f.send(w)
+		send(w, f)
 		return
 	}
 	out, bad := s.do(op, in)
 	switch {
 	case f != nil:
-		f.send(w)
+		send(w, f)
 	case bad != nil:
 		bad.send(w)
 	default:

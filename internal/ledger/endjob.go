@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
+)
+
+// EndJob marks the job closed and destroys what it found: findings, cursors, lanes and the list of exported files. The
+// job's record and the list of its requests stay as evidence until they expire; a preview's job goes whole.
+func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
+	job, version, err := read[Job](ctx, l, jobKey(id))
+	if err != nil {
+		return err
+	}
+	members, b, err := l.members(ctx, id)
+	if err != nil {
+		return err
+	}
+	found := b.partitions(func(s string) string { return troublePartition(id, s) })
+	areas := func(targets []string, areas ...string) {
+		for _, t := range targets {
+			for _, a := range areas {
+				found = append(found, b.partitions(func(s string) string { return findingPartition(id, t, a, s) })...)
+			}
+		}
+	}
+	areas(job.Search, "devices", "audiences", "notifications")
+	areas(job.Order, "profile")
+	if err := l.clear(ctx, "", found...); err != nil {
+		return err
+	}
+	for _, prefix := range []string{"cursor/", "lane/", "export/", "piece/"} {
+		if err := l.clear(ctx, prefix, "job/"+id); err != nil {
+			return err
+		}
+	}
+	if job.Mode == "preview" { // its record last: without it nobody would go on
+		if err := l.clear(ctx, "", b.partitions(func(s string) string { return memberPartition(id, s) })...); err != nil {
+			return err
+		}
+		if err := l.store.Write(ctx, Change{Key: breadthKey(id)}); err != nil {
+			return err
+		}
+		if err := l.store.Write(ctx, Change{Key: jobKey(id)}); err != nil {
+			return err
+		}
+		return l.NotWorking(ctx, id)
+	}
+	// Those that the job closed have their end already.
+	var unclosed []Change
+	for request, m := range members {
+		if m.Status == "" {
+			unclosed = append(unclosed, Change{Key: memberKey(id, request, b), Data: encode(m.Member), If: m.version, Expires: at.Add(Retention)})
+		}
+	}
+	if again, err := l.store.WriteEach(ctx, unclosed...); err != nil || len(again) > 0 {
+		return cmp.Or(err, fault.New(fault.LedgerBusy, "ledger: somebody else has members of a job in hand that ends; run the step again"))
+	}
+	job.Closed, job.Plan, job.Token = at, "", ""
+	changes := []Change{{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)}}
+	if len(members) > 0 {
+		_, version, err := read[breadth](ctx, l, breadthKey(id))
+		if err != nil {
+			return err
+		}
+		changes = append(changes, Change{Key: breadthKey(id), Data: encode(b), If: version, Expires: at.Add(Retention)})
+	}
+	if err := l.store.Write(ctx, changes...); err != nil {
+		return err
+	}
+	return l.NotWorking(ctx, id)
+}
