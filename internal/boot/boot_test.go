@@ -17,6 +17,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/metric/metrictest"
 	"github.com/lethe-dsr/lethe/internal/step"
@@ -47,6 +48,17 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+	for _, wrong := range []string{"lethe", "arn:aws:states", awslocal.MachineARN + ":1", "arn:aws:states:eu-central-1::stateMachine:lethe", "arn:aws:lambda:eu-central-1:111122223333:stateMachine:x"} {
+		_, err := boot.Read(func(n string) string {
+			if n == "LETHE_STATE_MACHINE" {
+				return wrong
+			}
+			return env[n]
+		})
+		if !fault.Is(err, fault.BadInput) {
+			t.Errorf("%s: %v", wrong, err)
+		}
 	}
 	env["LETHE_STATE_MACHINE"], env["LETHE_TABLE"] = "arn:aws:states:eu-central-1:111122223333:execution:lethe:job", ""
 	if _, err := boot.Read(getenv); err == nil || !strings.Contains(err.Error(), "LETHE_STATE_MACHINE is not") || !strings.Contains(err.Error(), "LETHE_TABLE is not set") {
@@ -107,14 +119,29 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 	}
 }
 
+// As with the SDK's own reader, a service's own address goes before the common one.
+func TestAServiceMayHaveAnAddressOfItsOwn(t *testing.T) {
+	c := newCloud(t)
+	c.Configure(strings.Replace(minimal, "ID", "acme", 1))
+	s := settings(t, c)
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	for _, service := range []string{"KMS", "DYNAMODB", "SECRETS_MANAGER"} {
+		t.Setenv("AWS_ENDPOINT_URL_"+service, c.URL)
+	}
+	if _, err := boot.Connect(t.Context(), s, c); err != nil {
+		t.Error(err)
+	}
+}
+
 // An execution that only may have ended keeps its container.
 func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 	c := newCloud(t)
+	c.Configure(strings.Replace(minimal, "ID", "acme", 1))
 	connected, err := boot.Connect(t.Context(), settings(t, c), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	alive := connected.Alive()
+	alive := executions.Alive(connected)
 	for status, want := range map[string]bool{
 		"RUNNING": true, "PENDING_REDRIVE": true, "SUCCEEDED": false, "FAILED": false, "TIMED_OUT": false, "ABORTED": false, "": false,
 	} {

@@ -24,10 +24,12 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/batch/batchtest"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamostore"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/seal/kmskey"
 	"github.com/lethe-dsr/lethe/internal/seal/kmstest"
@@ -77,7 +79,7 @@ func runCrowd(t testing.TB, people int) crowd {
 			users = append(users, d.UserID)
 			var s subject.Subject
 			for kind, value := range map[subject.Type]string{subject.Email: mail, subject.UserID: d.UserID} {
-				id, err := subject.New(kind, "", value, "DE")
+				id, err := subject.New(kind, "", value, phone.In("DE"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -126,14 +128,15 @@ targets:
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 10}
 	t.Cleanup(transport.CloseIdleConnections)
-	all, err := steps.All(b, steps.Link{Targets: cfg.Targets, Paces: map[string]*provider.Pace{}, Transport: transport}, signer, func(context.Context, string) bool { return false })
+	link := steps.Link{Targets: cfg.Targets, Paces: map[string]*provider.Pace{}, Transport: transport}
+	containers, err := steps.Containers(link, container.Open)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
 	sweep := work{invocations: map[string]int{}, took: map[string]time.Duration{}}
 	tasks, names := map[string]asl.Task{}, []string{}
-	for _, s := range all {
+	for _, s := range steps.All(b, link, containers, phone.In, signer, func(context.Context, string) bool { return false }) {
 		names = append(names, s.Name()+"FunctionArn")
 		tasks[s.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) {
 			began := time.Now()

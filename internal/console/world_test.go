@@ -27,6 +27,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
 	"github.com/lethe-dsr/lethe/internal/link"
 	"github.com/lethe-dsr/lethe/internal/live"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/subject"
 	"github.com/lethe-dsr/lethe/internal/web"
@@ -203,7 +204,7 @@ func (w *world) file(t *testing.T, ago time.Duration, change ...func(*ledger.Req
 	t.Helper()
 	w.pass(-ago)
 	var s subject.Subject
-	id, err := subject.New(subject.Email, "", fmt.Sprintf("person-%d@example.com", w.made), "DE")
+	id, err := subject.New(subject.Email, "", fmt.Sprintf("person-%d@example.com", w.made), phone.In("DE"))
 	must(t, err)
 	s.Add(id)
 	r, err := erase.NewRequest(t.Context(), w.base, s, "form")
@@ -213,7 +214,7 @@ func (w *world) file(t *testing.T, ago time.Duration, change ...func(*ledger.Req
 		c(&r)
 	}
 	if len(r.Claimed) > 0 { // then an account id was typed as well
-		id, err := subject.New(subject.UserID, "", "AT-1", "")
+		id, err := subject.New(subject.UserID, "", "AT-1", phone.In(""))
 		must(t, err)
 		s.Add(id)
 		r.Subject, err = w.base.Seal.Seal(t.Context(), "request/"+r.ID, s.Encode())

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -50,8 +52,8 @@ type Report struct {
 }
 
 // OpenJob claims the requests that it was given, or all that are due, each for one job only. Those invited to the job
-// before it was opened are claimed as well.
-func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
+// before it was opened are claimed as well. phones reads numbers as they are written in a region.
+func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 	return func(ctx context.Context, in OpenJobIn) (OpenJobOut, error) {
 		mode := in.Input.Mode
 		switch mode {
@@ -61,12 +63,11 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		default:
 			return OpenJobOut{}, fault.New(fault.BadInput, "mode: not one of preview, approve, erase")
 		}
-		wanted, err := b.wanted(ctx, in, mode)
-		if err != nil {
-			return OpenJobOut{}, err
+		if !jobForm().MatchString(in.Job) { // nobody could look at its plan
+			return OpenJobOut{}, fault.New(fault.BadInput, "the name of an execution: must be 1 to 80 letters, digits, - and _")
 		}
-		wanted = slices.Compact(slices.Sorted(slices.Values(wanted))) // named twice, or named and swept
-		if err := b.Ledger.Invite(ctx, in.Job, wanted); err != nil {
+		wanted, err := b.wanted(ctx, in, mode, phones)
+		if err != nil {
 			return OpenJobOut{}, err
 		}
 		job, err := b.Ledger.OpenJob(ctx, ledger.Job{
@@ -76,10 +77,16 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		if err != nil {
 			return OpenJobOut{}, err
 		}
-		if in.Input.Sweep && job.Mode != string(config.Preview) {
-			if err := b.noteSweep(ctx, job, in.Input.Mode); err != nil {
+		if in.Input.Sweep {
+			swept, err := b.sweep(ctx, job, in.Input.Mode)
+			if err != nil {
 				return OpenJobOut{}, err
 			}
+			wanted = append(wanted, swept...)
+		}
+		wanted = slices.Compact(slices.Sorted(slices.Values(wanted))) // named twice, or named and swept
+		if err := b.Ledger.Invite(ctx, in.Job, wanted); err != nil {
+			return OpenJobOut{}, err
 		}
 		var invited []string
 		err = b.Ledger.Members(ctx, in.Job, func(id string, m ledger.Member) error {
@@ -107,20 +114,41 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 	}
 }
 
-// noteSweep writes down that a sweep began: this job, when the schedule or a person started it by its input. asked is the
-// mode in that. A preview erases nothing, and is no sweep.
-func (b Base) noteSweep(ctx context.Context, job ledger.Job, asked config.Mode) error {
-	fresh := false
+// jobForm is the form of a job's id. Step Functions takes more in a name.
+var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`) })
+
+// sweep lists what a sweep takes that is this job, because the schedule or a person started it by its input, and writes
+// down that it began. While the last sweep works it takes nothing: that one is noted to be followed by another, which
+// whoever keeps house starts. asked is the mode in the input. A preview erases nothing: it is no sweep, and waits for none.
+func (b Base) sweep(ctx context.Context, job ledger.Job, asked config.Mode) ([]string, error) {
+	if job.Mode == string(config.Preview) {
+		return b.swept(ctx, config.Preview)
+	}
+	begun, fresh := false, false
 	_, err := b.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
-		if fresh = !slices.Contains(s.Jobs, job.ID) && !s.Began.After(job.Opened); fresh { // not when the step is run again
-			s.Began, s.Mode, s.Jobs, s.Whole = job.Opened, string(asked), []string{job.ID}, false
+		begun, fresh = slices.Contains(s.Jobs, job.ID), false // when the step is run again
+		if begun || s.Began.After(job.Opened) {
+			return nil
+		}
+		sweeping, err := Sweeping(ctx, b, *s)
+		switch {
+		case err != nil:
+			return err
+		case sweeping:
+			s.Late, s.LateMode = true, string(asked)
+		default:
+			*s = ledger.Sweep{Began: job.Opened, Mode: string(asked), Jobs: []string{job.ID}}
+			begun, fresh = true, true
 		}
 		return nil
 	})
-	if err == nil && fresh {
+	if err != nil || !begun {
+		return nil, err
+	}
+	if fresh {
 		b.Tally(Count{What: Sweeps, N: 1})
 	}
-	return err
+	return b.swept(ctx, config.Mode(job.Mode))
 }
 
 // swept lists what a sweep takes in a mode: the open requests, urgent or not, that are ready and ask for no other mode. Who
@@ -143,16 +171,9 @@ func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err er
 	return ids, err
 }
 
-// wanted lists the requests that the input asks for; a subject is registered first.
-func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]string, error) {
-	ids := in.Input.Requests
-	if in.Input.Sweep {
-		swept, err := b.swept(ctx, mode)
-		if err != nil {
-			return nil, err
-		}
-		ids = slices.Concat(ids, swept)
-	}
+// wanted lists the requests that the input names; a subject is registered first.
+func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode, phones func(region string) subject.Phones) ([]string, error) {
+	ids := slices.Clone(in.Input.Requests)
 	for _, id := range in.Input.Requests {
 		if _, err := b.Ledger.Request(ctx, id); err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return nil, err
@@ -165,7 +186,7 @@ func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]str
 	}
 	var s subject.Subject
 	for n, i := range in.Input.Subject.Identifiers {
-		id, err := subject.New(i.Type, i.Name, i.Value, b.Config.PhoneRegion)
+		id, err := subject.New(i.Type, i.Name, i.Value, phones(b.Config.PhoneRegion))
 		if err != nil {
 			return nil, fmt.Errorf("subject.identifiers[%d]: %w", n, err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // members lists the requests of a job.
@@ -52,7 +53,7 @@ func TestASweepTakesRequestsOfItsMode(t *testing.T) {
 			t.Fatal(err)
 		}
 		open := func(job string, in Input) OpenJobOut {
-			out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: job, Input: in})
+			out, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: job, Input: in})
 			m.must(err)
 			return out
 		}
@@ -79,11 +80,11 @@ func TestANamedRequestIsTakenInAnyMode(t *testing.T) {
 	m := newMachine(t, annsDevices(), "", "")
 	asks := m.file(m.person("user_id", annUser), "api", func(r *ledger.Request) { r.Mode, r.Claimed = "approve", []string{"user_id"} })
 	typed := m.file(m.person("email", annMail), "form", func(r *ledger.Request) { r.Status, r.Until = ledger.Unverified, time.Now().Add(time.Hour) })
-	out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job", Input: Input{Requests: []string{asks, typed}, Mode: config.Erase}})
+	out, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "job", Input: Input{Requests: []string{asks, typed}, Mode: config.Erase}})
 	if err != nil || out.Empty || !slices.Equal(m.members("job"), []string{asks}) {
 		t.Errorf("the job has %q (%v)", m.members("job"), err)
 	}
-	out, err = OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job2", Input: Input{Requests: []string{typed}}})
+	out, err = OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "job2", Input: Input{Requests: []string{typed}}})
 	if err != nil || !out.Empty || m.request(typed).Status != ledger.Unverified {
 		t.Errorf("an unverified request was taken: %t, %s (%v)", !out.Empty, m.request(typed).Status, err)
 	}
@@ -93,7 +94,7 @@ func TestARequestThatIsNamedTwiceIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, annsDevices(), "", "")
 	id := m.file(m.person("user_id", annUser), "api", nil)
-	_, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job", Input: Input{Sweep: true, Requests: []string{id, id}}})
+	_, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "job", Input: Input{Sweep: true, Requests: []string{id, id}}})
 	if got := m.members("job"); err != nil || !slices.Equal(got, []string{id}) {
 		t.Errorf("the job has %q (%v)", got, err)
 	}

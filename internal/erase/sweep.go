@@ -2,6 +2,8 @@ package erase
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -28,4 +30,34 @@ func ModeFor(r ledger.Request, asked, configured config.Mode) config.Mode {
 		return asked
 	}
 	return cmp.Or(config.Mode(r.Mode), asked, configured)
+}
+
+// stuck is when a job that still works is no reason any more to put the next sweep off: the state machine itself ends
+// after 30 days, an export after hours.
+const stuck = 24 * time.Hour
+
+// Sweeping tells whether the last sweep still starts its jobs, searches or deletes: the next one has to wait. What waits
+// for a person does not count.
+func Sweeping(ctx context.Context, b Base, last ledger.Sweep) (bool, error) {
+	since := b.Now().Sub(last.Began)
+	if last.Jobs == nil {
+		return since < time.Minute, nil
+	}
+	for _, id := range last.Jobs {
+		if since >= stuck {
+			break
+		}
+		j, err := b.Ledger.Job(ctx, id)
+		working := err == nil && j.Closed.IsZero() && !j.Waits()
+		if errors.Is(err, ledger.ErrNotFound) { // it is about to be opened where requests are invited to it
+			err = b.Ledger.Members(ctx, id, func(string, ledger.Member) error {
+				working = true
+				return nil
+			})
+		}
+		if err != nil || working {
+			return working, err
+		}
+	}
+	return false, nil
 }

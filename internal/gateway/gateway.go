@@ -21,7 +21,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// maxAnswer is what Lambda takes of an answer, with what JSON adds to it left out: 6 MB.
+// maxAnswer is what Lambda takes of an answer, with what JSON adds to the body: 6 MB
+// (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 const maxAnswer = 6 << 20
 
 // ErrEvent is an event that is no request of an HTTP API.
@@ -29,15 +30,51 @@ var ErrEvent = errors.New("gateway: the event is no request of an HTTP API in pa
 
 // Answer lets h answer one event. Who the API's authorizer let through is in the context of the http.Request, for Caller.
 // The address of the client is the one that the gateway saw; the host is the one that it was called by, whatever the
-// header says. The error is ErrEvent: what h does wrong becomes an answer with status 500.
+// header says. The error is ErrEvent: an answer that h broke off, or that is larger than Lambda takes, becomes one with
+// status 500.
 func Answer(ctx context.Context, h http.Handler, event []byte) ([]byte, error) {
 	r, err := request(ctx, event)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{header: http.Header{}}
+	w := &writer{header: http.Header{}, head: r.Method == http.MethodHead}
+	if !serve(h, w, r) {
+		return encode(broken("The answer broke off."))
+	}
+	out, err := encode(w.response())
+	if err == nil && len(out) > maxAnswer {
+		return encode(broken("The answer has more than the 6 MB that AWS Lambda hands on. The console shows the same in pages."))
+	}
+	return out, err
+}
+
+// serve tells whether h answered to the end.
+func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (whole bool) {
+	defer func() {
+		if up := recover(); up != nil && up != http.ErrAbortHandler {
+			panic(up)
+		}
+	}()
 	h.ServeHTTP(w, r)
-	return json.Marshal(w.response())
+	return true
+}
+
+// broken is the answer in the place of one that nobody must take for a whole one.
+func broken(detail string) events.APIGatewayV2HTTPResponse {
+	b, _ := json.Marshal(map[string]any{"title": "Internal error", "status": http.StatusInternalServerError, "detail": detail}) // of RFC 9457; it always marshals
+	return events.APIGatewayV2HTTPResponse{
+		StatusCode: http.StatusInternalServerError, Body: string(b),
+		Headers: map[string]string{"Content-Type": "application/problem+json", "Cache-Control": "no-store"},
+	}
+}
+
+// encode writes an answer as JSON, without what would make it safe within HTML, which six bytes for each < cost.
+func encode(a events.APIGatewayV2HTTPResponse) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(a)
+	return b.Bytes(), err
 }
 
 // request makes the http.Request of an event.
@@ -81,6 +118,7 @@ type writer struct {
 	header http.Header
 	sent   http.Header // as it was when the status was written
 	status int
+	head   bool // HEAD asks for the header alone
 	body   bytes.Buffer
 }
 
@@ -94,8 +132,11 @@ func (w *writer) WriteHeader(status int) {
 
 func (w *writer) Write(b []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
-	if w.body.Len()+len(b) > maxAnswer {
-		return 0, http.ErrContentLength
+	if len(b) > 0 && w.sent.Get("Content-Type") == "" && w.sent.Get("Content-Encoding") == "" { // as net/http does
+		w.sent.Set("Content-Type", http.DetectContentType(b))
+	}
+	if w.head {
+		return len(b), nil
 	}
 	return w.body.Write(b)
 }

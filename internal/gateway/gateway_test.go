@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -160,6 +161,52 @@ func TestWhoWasLetThrough(t *testing.T) {
 				t.Errorf("%s: %s, want %s", name, got, c.want)
 			}
 		})
+	}
+}
+
+func TestHeadIsAnsweredWithoutABody(t *testing.T) {
+	t.Parallel()
+	e := event(t, func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.HTTP.Method = http.MethodHead })
+	got := ask(t, e, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<p>page</p>") })
+	if got.StatusCode != http.StatusOK || got.Body != "" || got.Headers["Content-Type"] != "text/html; charset=utf-8" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// API Gateway takes a body without a type for JSON.
+func TestABodyHasAType(t *testing.T) {
+	t.Parallel()
+	e := event(t, func(*events.APIGatewayV2HTTPRequest) {})
+	if got := ask(t, e, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "text") }); got.Headers["Content-Type"] != "text/plain; charset=utf-8" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Lambda takes 6 MB, and what JSON adds counts. Half an answer looks like a whole one.
+func TestAnAnswerComesWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	e := event(t, func(*events.APIGatewayV2HTTPRequest) {})
+	for name, c := range map[string]struct {
+		h    http.HandlerFunc
+		want int
+	}{
+		"tags":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("<&>", 5<<20/3)) }, http.StatusOK},
+		"too large": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 6<<20)) }, http.StatusInternalServerError},
+		"escaped":   {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("\"", 4<<20)) }, http.StatusInternalServerError},
+		"bytes":     {func(w http.ResponseWriter, _ *http.Request) { w.Write(bytes.Repeat([]byte{0xff}, 5<<20)) }, http.StatusInternalServerError},
+		"broken off": {func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "half of i")
+			panic(http.ErrAbortHandler)
+		}, http.StatusInternalServerError},
+	} {
+		out, err := gateway.Answer(t.Context(), c.h, e)
+		var got events.APIGatewayV2HTTPResponse
+		if err != nil || len(out) > 6<<20 || json.Unmarshal(out, &got) != nil || got.StatusCode != c.want {
+			t.Errorf("%s: %d in %d bytes, %v", name, got.StatusCode, len(out), err)
+		}
+		if c.want >= 500 && (got.Headers["Content-Type"] != "application/problem+json" || strings.Contains(got.Body, "half")) {
+			t.Errorf("%s: %v %.100s", name, got.Headers, got.Body)
+		}
 	}
 }
 

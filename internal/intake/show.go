@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -129,11 +130,10 @@ func jobView(j ledger.Job) JobView {
 		ID: j.ID, State: Working, Mode: config.Mode(j.Mode), Opened: j.Opened, Closed: j.Closed, Pass: j.Pass,
 		Approvals: j.Approvals, Requests: map[ledger.Status]int{},
 	}
-	decided := slices.ContainsFunc(j.Approvals, func(a ledger.Approval) bool { return a.Plan == j.Plan })
 	switch {
 	case !j.Closed.IsZero():
 		v.State = Closed
-	case j.Plan != "" && j.Token != "" && !decided:
+	case j.Waits():
 		v.State, v.Plan = Waiting, j.Plan
 	}
 	return v
@@ -146,16 +146,18 @@ func (d Desk) Jobs(ctx context.Context) ([]JobView, error) {
 	if err != nil {
 		return nil, err
 	}
+	// By their times: executions that a schedule starts on AWS are named by no time.
+	byAge := func(a, b JobView) int { return cmp.Or(a.Opened.Compare(b.Opened), strings.Compare(a.ID, b.ID)) }
 	order := []JobState{Waiting, Working, Closed}
 	slices.SortFunc(page, func(a, b JobView) int {
-		age := strings.Compare(a.ID, b.ID)
+		age := byAge(a, b)
 		if a.State == Closed {
 			age = -age
 		}
 		return cmp.Or(cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)), age)
 	})
 	page = page[:min(len(page), PageSize)]
-	slices.SortFunc(page, func(a, b JobView) int { return strings.Compare(b.ID, a.ID) })
+	slices.SortFunc(page, func(a, b JobView) int { return byAge(b, a) })
 	for n := range page {
 		if err := d.fill(ctx, &page[n]); err != nil {
 			return nil, err
@@ -209,7 +211,7 @@ type Filter struct {
 // List gives one page of requests, the most urgent first, and the cursor of the next one, empty at the end. The error is
 // *Invalid for a cursor that is none.
 func (d Desk) List(ctx context.Context, f Filter) (page []View, next string, err error) {
-	if f.After != "" && !cursor.MatchString(f.After) {
+	if f.After != "" && !cursor().MatchString(f.After) {
 		return nil, "", &Invalid{[]Field{{"after", "bad_value", "is no cursor of a list"}}}
 	}
 	var all []View
@@ -238,7 +240,7 @@ func (d Desk) List(ctx context.Context, f Filter) (page []View, next string, err
 }
 
 // cursor is the form of a place.
-var cursor = regexp.MustCompile(`^[01][0-9]{14}\.[0-9]{3}[^.]+$`)
+var cursor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[01][0-9]{14}\.[0-9]{3}[^.]+$`) })
 
 // place is where a request stands in a list: the open ones first, of those the one that is due first.
 func place(v View) string {

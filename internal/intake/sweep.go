@@ -21,23 +21,19 @@ var ErrSweeping = errors.New("a sweep is running; it takes what comes in now wit
 // jobs: none when there is nothing to do. mode is for requests that ask for none, empty for the configuration's; preview is
 // for all. ErrSweeping while the last sweep is working.
 //
-// It does not stop when its caller hangs up. One that dies leaves a record without jobs (ledger.Sweep.Jobs is nil), and may
-// be done again a minute later.
+// It does not stop when its caller hangs up. One that dies leaves a record without jobs, and may be done again a minute
+// later (ledger.Sweep.Died).
 func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err error) {
 	now := d.Now()
 	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
-		if s.Jobs == nil && now.Sub(s.Began) < time.Minute {
-			return ErrSweeping
+		sweeping, err := erase.Sweeping(ctx, d.Base, *s)
+		if err == nil && sweeping {
+			err = ErrSweeping
 		}
-		for _, id := range s.Jobs {
-			if j, err := d.Job(ctx, id); err == nil && j.State == Working && now.Sub(s.Began) < stuck {
-				return ErrSweeping
-			} else if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-				return err
-			}
+		if err == nil {
+			*s = ledger.Sweep{Began: now, Mode: string(mode), Whole: true}
 		}
-		s.Began, s.Mode, s.Jobs, s.Whole = now, string(mode), nil, true
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -68,30 +64,44 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 	return jobs, err
 }
 
-// FinishSweep begins the jobs that a sweep leaves out whose execution was started with {"sweep": true} alone, by a schedule
-// on AWS or a person: over the requests that ask for another mode than the execution's. It does so once for each sweep.
+// FinishSweep does what the last sweep leaves to do on AWS, where its execution may be started with {"sweep": true} alone,
+// by the schedule or a person. It begins jobs over the requests that ask for another mode than that execution's. It does a
+// sweep again that died before it had started its jobs, and begins the one that was due while the last one worked.
+// Done twice at the same time it starts a job that finds nothing left.
 func (d Desk) FinishSweep(ctx context.Context) error {
-	part := func(s ledger.Sweep) bool { return !s.Whole && len(s.Jobs) > 0 && s.Mode != string(config.Preview) }
 	last, err := d.Ledger.LastSweep(ctx)
-	if err != nil || !part(last) {
-		return err
-	}
-	last, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
-		if !part(*s) {
-			return ErrSweeping
-		}
-		s.Whole = true
-		return nil
-	})
-	if errors.Is(err, ErrSweeping) { // somebody else did it a moment ago
-		return nil
+	if err == nil && !last.Whole && len(last.Jobs) > 0 && last.Mode != string(config.Preview) {
+		err = d.sweepOtherModes(ctx, last)
 	}
 	if err != nil {
 		return err
 	}
+	switch {
+	case last.Died(d.Now()):
+		_, err = d.Sweep(ctx, config.Mode(last.Mode))
+	case last.Late:
+		_, err = d.Sweep(ctx, config.Mode(last.LateMode))
+	}
+	if errors.Is(err, ErrSweeping) { // the next time
+		err = nil
+	}
+	return err
+}
+
+// sweepOtherModes begins a job for each mode that requests ask for and the sweep's own job does not take.
+func (d Desk) sweepOtherModes(ctx context.Context, last ledger.Sweep) error {
+	note := func(change func(*ledger.Sweep)) error {
+		_, err := d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+			if s.Began.Equal(last.Began) {
+				change(s)
+			}
+			return nil
+		})
+		return err
+	}
 	byMode := map[config.Mode][]string{}
 	own := cmp.Or(config.Mode(last.Mode), d.Config.Mode)
-	err = d.each(ctx, true, func(r ledger.Request) {
+	err := d.each(ctx, true, func(r ledger.Request) {
 		m := erase.ModeFor(r, config.Mode(last.Mode), d.Config.Mode)
 		if m != own && !r.Received.After(last.Began) && erase.Ready(r, d.Now()) {
 			byMode[m] = append(byMode[m], r.ID)
@@ -100,26 +110,17 @@ func (d Desk) FinishSweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	jobs := last.Jobs
 	for _, m := range slices.Sorted(maps.Keys(byMode)) {
 		job, err := d.Engine.Start(ctx, byMode[m], m)
+		if err == nil {
+			err = note(func(s *ledger.Sweep) { s.Jobs = append(s.Jobs, job) })
+		}
 		if err != nil {
 			return err
 		}
-		jobs = append(jobs, job)
 	}
-	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
-		if s.Began.Equal(last.Began) {
-			s.Jobs = jobs
-		}
-		return nil
-	})
-	return err
+	return note(func(s *ledger.Sweep) { s.Whole = true }) // at the end: whoever dies before it does not leave them to the next sweep
 }
-
-// stuck is when a job that still works is no reason any more to put the next sweep off: the state machine itself ends
-// after 30 days, an export after hours.
-const stuck = 24 * time.Hour
 
 // StartUrgent begins jobs over the urgent requests that nobody began one for, one for each mode: whoever took them in died,
 // or a job let them go. after is how long that takes at most for one that just came in; inHand tells of requests whose job

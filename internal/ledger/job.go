@@ -24,6 +24,14 @@ type Job struct {
 	Approvals []Approval `json:"approvals,omitempty"`
 }
 
+// Decided tells whether a person gave a word on the plan that was shown last.
+func (j Job) Decided() bool {
+	return slices.ContainsFunc(j.Approvals, func(a Approval) bool { return a.Plan == j.Plan })
+}
+
+// Waits tells whether the job waits for a person's word on its plan.
+func (j Job) Waits() bool { return j.Closed.IsZero() && j.Plan != "" && j.Token != "" && !j.Decided() }
+
 // Approval is a person's word on a plan.
 type Approval struct {
 	Plan     string    `json:"plan"`

@@ -12,6 +12,15 @@ type Sweep struct {
 	Mode  string    `json:"mode,omitempty"` // that it was asked for
 	Jobs  []string  `json:"jobs"`           // that it started; nil while it is starting them
 	Whole bool      `json:"whole"`          // it took the requests of every mode, and not only those of its own
+
+	Late     bool   `json:"late,omitempty"`      // another one was due while this one worked, and waits for its end
+	LateMode string `json:"late_mode,omitempty"` // that it was asked for
+}
+
+// Died tells whether whoever began the sweep died before it had started its jobs. A preview, which erases nothing, is not
+// done again.
+func (s Sweep) Died(now time.Time) bool {
+	return s.Jobs == nil && s.Mode != "preview" && !s.Began.IsZero() && now.Sub(s.Began) >= time.Minute
 }
 
 func sweepKey() Key { return Key{"sweep", "last"} }

@@ -314,7 +314,7 @@ func (e *engine) sweepOnTime(ctx context.Context, desk intake.Desk, now time.Tim
 		})
 		return err
 	}
-	died := last.Jobs == nil && last.Mode != string(config.Preview) && now.Sub(last.Began) >= time.Minute // before it had started its jobs
+	died := last.Died(now)
 	if next := desk.Config.Serve.Schedule.Next(last.Began); !died && (next.IsZero() || next.After(now)) {
 		return nil
 	}

@@ -20,9 +20,11 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/steps"
@@ -193,12 +195,12 @@ func (h *House) steps(c config.Config) (map[string]asl.Task, error) {
 		}
 	}
 	link := steps.Link{Targets: c.Targets, Paces: h.paces, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait}
-	all, err := steps.All(h.Base, link, h.Key, h.Alive)
+	containers, err := steps.Containers(link, container.Open)
 	if err != nil {
 		return nil, err
 	}
 	tasks := map[string]asl.Task{}
-	for _, s := range all {
+	for _, s := range steps.All(h.Base, link, containers, phone.In, h.Key, h.Alive) {
 		tasks[s.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) {
 			out, err := s.Invoke(ctx, in)
 			var named messages.InvokeResponse_Error

@@ -199,7 +199,7 @@ func (h *House) goOn(ctx context.Context, name string) (asl.Result, error) {
 // untold gives the token of a plan that was decided, for an execution that waits and was not told; "" for none.
 func (h *House) untold(ctx context.Context, name string) (token string, err error) {
 	job, err := h.Base.Ledger.Job(ctx, name)
-	if err != nil || !slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == job.Plan }) {
+	if err != nil || !job.Decided() {
 		return "", err
 	}
 	return job.Token, nil

@@ -19,8 +19,12 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
-// maxPreviews in an hour: each costs an export, of which App Center allows about 15 a day.
-const maxPreviews = 20
+const (
+	// maxPreviews in an hour: each costs an export, of which App Center allows about 15 a day.
+	maxPreviews = 20
+	// answerTime is how long Step Functions may take for a call: somebody may wait for it, and API Gateway for 30 s.
+	answerTime = 10 * time.Second
+)
 
 // engine is the intake.Engine on Step Functions.
 type engine struct {
@@ -33,11 +37,23 @@ type engine struct {
 func newEngine(c *boot.Cloud) engine {
 	client := sfn.NewFromConfig(c.AWS)
 	return engine{Base: c.Base, client: client, machine: c.Settings.StateMachine, refused: func(ctx context.Context, err error) error {
-		if err == nil {
-			return nil
+		var named *fault.Error
+		if err == nil || errors.As(err, &named) {
+			return err
 		}
 		return boot.Refused(ctx, client.Options().Retryer, "Step Functions", err)
 	}}
+}
+
+// within gives a call to Step Functions its time.
+func within(ctx context.Context, call func(context.Context) error) error {
+	short, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	err := call(short)
+	if err != nil && ctx.Err() == nil && short.Err() != nil {
+		return fault.New(fault.Unavailable, "Step Functions did not do a call within %s; try again later", answerTime)
+	}
+	return err
 }
 
 // Start begins a job over requests. Its places are reserved before its execution begins; one that never begins leaves the
@@ -52,12 +68,12 @@ func (e engine) Start(ctx context.Context, requests []string, mode config.Mode) 
 			return "", fault.New(fault.LedgerBusy, "%d previews were asked for in an hour; ask again later", maxPreviews)
 		}
 	}
-	for _, id := range requests {
-		if _, err := e.Ledger.Request(ctx, id); errors.Is(err, ledger.ErrNotFound) {
-			return "", fault.New(fault.BadInput, "requests: one of them is not in the ledger")
-		} else if err != nil {
-			return "", err
-		}
+	there := 0 // a sweep has thousands, so that they are not read one by one
+	if err := e.Ledger.Each(ctx, requests, func(ledger.Request) error { there++; return nil }); err != nil {
+		return "", err
+	}
+	if there < len(requests) {
+		return "", fault.New(fault.BadInput, "requests: one of them is not in the ledger")
 	}
 	job := e.NewID()
 	input, err := json.Marshal(erase.Input{Mode: mode})
@@ -68,8 +84,12 @@ func (e engine) Start(ctx context.Context, requests []string, mode config.Mode) 
 		return "", err
 	}
 	text := string(input)
-	_, err = e.client.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &e.machine, Name: &job, Input: &text})
-	if err != nil {
+	err = within(ctx, func(ctx context.Context) error {
+		_, err := e.client.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &e.machine, Name: &job, Input: &text})
+		return err
+	})
+	var begun *types.ExecutionAlreadyExists // by a call whose answer was lost: nobody else knows the name
+	if err != nil && !errors.As(err, &begun) {
 		return "", e.refused(ctx, err)
 	}
 	slog.InfoContext(ctx, "a job begins", "job", job, "requests", len(requests))
@@ -123,7 +143,10 @@ func nothingWaits(job string) error {
 // answer lets an execution go on whose plan was decided. It is no error when it has gone on already.
 func (e engine) answer(ctx context.Context, token string) error {
 	output := "{}"
-	_, err := e.client.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &output})
+	err := within(ctx, func(ctx context.Context) error {
+		_, err := e.client.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &output})
+		return err
+	})
 	if over(err) {
 		return nil
 	}
@@ -132,7 +155,10 @@ func (e engine) answer(ctx context.Context, token string) error {
 
 // beat tells Step Functions that somebody still knows of a plan that waits, and gives whether it does.
 func (e engine) beat(ctx context.Context, token string) (waits bool, err error) {
-	_, err = e.client.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: &token})
+	err = within(ctx, func(ctx context.Context) error {
+		_, err := e.client.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: &token})
+		return err
+	})
 	if over(err) {
 		return false, nil
 	}
@@ -149,8 +175,9 @@ func over(err error) bool {
 // Tell does nothing: the table's stream wakes the function that tells.
 func (engine) Tell() {}
 
-// stopped tells since when an execution has ended, and whether it has. One that Step Functions does not know any more, or
-// never did, has ended at the zero time.
+// stopped tells since when an execution has ended, and whether it has. One that Step Functions does not know has ended at
+// the zero time: it is forgotten, never was, or began a moment ago, for DescribeExecution lags behind
+// (https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html).
 func (e engine) stopped(ctx context.Context, job string) (at time.Time, ended bool, err error) {
 	arn := e.execution(job)
 	out, err := e.client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn, IncludedData: types.IncludedDataMetadataOnly})

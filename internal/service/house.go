@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -55,7 +56,6 @@ type house struct {
 func (h house) keep(ctx context.Context) error {
 	var failed error
 	for _, do := range []func(context.Context) error{
-		h.jobs,
 		h.desk.FinishSweep,
 		func(ctx context.Context) error { return h.desk.StartUrgent(ctx, untaken, nil) },
 		h.warn,
@@ -63,6 +63,7 @@ func (h house) keep(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return erase.Tidy(ctx, h.desk.Base, h.desk.Now().Add(-erase.PreviewTime))
 		},
+		h.jobs, // at the end, because it takes what time is left
 	} {
 		if err := do(ctx); err != nil {
 			failed = errors.Join(failed, err)
@@ -93,10 +94,15 @@ func (h house) jobs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// From another one on each time: where there is no time for all, no job is always left out.
+	if n := len(ids); n > 0 {
+		n = rand.IntN(n)
+		ids = slices.Concat(ids[n:], ids[:n])
+	}
 	var failed error
 	for _, id := range ids {
 		if !timeLeft(ctx) {
-			break // the next time goes on
+			break
 		}
 		if err := h.job(ctx, id); err != nil {
 			slog.ErrorContext(ctx, "a job could not be looked after; it is tried again in a few minutes", "job", id, "error", err.Error())
@@ -107,34 +113,30 @@ func (h house) jobs(ctx context.Context) error {
 }
 
 func (h house) job(ctx context.Context, id string) error {
-	l, now := h.desk.Ledger, h.desk.Now()
+	l := h.desk.Ledger
 	job, err := l.Job(ctx, id)
+	missing := errors.Is(err, ledger.ErrNotFound)
 	switch {
-	case errors.Is(err, ledger.ErrNotFound):
-		at, ended, err := h.engine.stopped(ctx, id)
-		if err != nil || !ended || now.Sub(at) < redriveTime {
-			return err
-		}
-		return l.NotWorking(ctx, id)
-	case err != nil:
+	case err != nil && !missing:
 		return err
 	case !job.Closed.IsZero():
 		return l.NotWorking(ctx, id)
 	}
-	if job.Token != "" {
-		decided := slices.ContainsFunc(job.Approvals, func(a ledger.Approval) bool { return a.Plan == job.Plan })
-		if decided { // whoever took the answer died before it was told
-			err = h.engine.answer(ctx, job.Token)
-		} else {
-			_, err = h.engine.beat(ctx, job.Token)
-		}
-		if err != nil {
-			return err
-		}
-	}
 	at, ended, err := h.engine.stopped(ctx, id)
-	if err != nil || !ended || now.Sub(at) < redriveTime {
+	if err != nil {
 		return err
+	}
+	if !ended {
+		return h.wait(ctx, job)
+	}
+	if at.IsZero() {
+		at = job.Opened
+	}
+	switch {
+	case at.IsZero(), h.desk.Now().Sub(at) < redriveTime: // it may be beginning just now
+		return nil
+	case missing:
+		return l.NotWorking(ctx, id)
 	}
 	for done := false; !done; {
 		if !timeLeft(ctx) {
@@ -148,4 +150,16 @@ func (h house) job(ctx context.Context, id string) error {
 	}
 	slog.WarnContext(ctx, "a job was closed whose execution had ended without doing so; its requests are free for the next", "job", id)
 	return nil
+}
+
+// wait looks after a plan that waits, if one does.
+func (h house) wait(ctx context.Context, job ledger.Job) (err error) {
+	switch {
+	case job.Token == "":
+	case job.Decided(): // whoever took the answer may have died before it was told
+		err = h.engine.answer(ctx, job.Token)
+	default:
+		_, err = h.engine.beat(ctx, job.Token)
+	}
+	return err
 }

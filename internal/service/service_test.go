@@ -256,7 +256,7 @@ func TestTheHouseIsKept(t *testing.T) {
 	if err := l.Invite(ctx, "01DEAD", []string{id}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.OpenJob(ctx, ledger.Job{ID: "01DEAD", Mode: "erase", Opened: time.Now(), Search: []string{}, Order: []string{}}); err != nil {
+	if _, err := l.OpenJob(ctx, ledger.Job{ID: "01DEAD", Mode: "erase", Opened: time.Now().Add(-2 * time.Hour), Search: []string{}, Order: []string{}}); err != nil {
 		t.Fatal(err)
 	}
 	if held, err := l.Claim(ctx, "01DEAD", []string{id}, time.Now()); err != nil || len(held) != 1 {

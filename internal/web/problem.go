@@ -160,7 +160,7 @@ func ProblemOf(err error) Problem {
 		return p
 	case fault.Is(err, fault.WrongPlan):
 		return NewProblem(WrongPlan)
-	case fault.Is(err, fault.LedgerBusy), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case fault.Is(err, fault.LedgerBusy), fault.Is(err, fault.Unavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		p := NewProblem(Busy).after(2 * time.Second)
 		p.cause = err
 		return p

@@ -36,6 +36,7 @@ func TestErrorsAreToldAsProblems(t *testing.T) {
 		{fault.New(fault.BadInput, "secret"), 422, web.Invalid, ""},
 		{fault.New(fault.WrongPlan, "secret"), 409, web.WrongPlan, ""},
 		{fault.New(fault.LedgerBusy, "secret"), 503, web.Busy, "2"},
+		{fault.New(fault.Unavailable, "secret"), 503, web.Busy, "2"},
 		{context.Canceled, 503, web.Busy, "2"},
 		{context.DeadlineExceeded, 503, web.Busy, "2"},
 		{fault.New(fault.SealBroken, "secret"), 500, web.Internal, ""},

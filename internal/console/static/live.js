@@ -54,7 +54,11 @@
   };
 
   const source = new EventSource(live.dataset.events);
-  source.addEventListener("open", () => say(note, "This is live."));
+  let broken = 0; // in a row: some services end a stream after each news, and the browser opens the next
+  source.addEventListener("open", () => {
+    broken = 0;
+    say(note, "This is live.");
+  });
   source.addEventListener("progress", (message) => {
     const progress = JSON.parse(message.data);
     light(progress.states || []);
@@ -66,6 +70,6 @@
   });
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) say(note, "This is not live any more. Reload the page to see how the job stands.");
-    else say(note, "The connection broke off. Trying again.");
+    else if (broken++ > 0) say(note, "The connection broke off. Trying again.");
   });
 })();

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
 	"slices"
 	"time"
 
@@ -256,23 +255,14 @@ func (Sealer) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalJSON hides the keys from encoding/json.
 func (Sealer) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
-var errorCode = regexp.MustCompile(`^[A-Za-z]{1,60}$`)
-
 // failed names what went wrong; KMS's own text stays outside.
 func failed(ctx context.Context, client *kms.Client, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var (
-		code  = "no name"
-		named interface{ ErrorCode() string }
-
-		damaged *types.InvalidCiphertextException
-		foreign *types.IncorrectKeyException
-	)
-	if errors.As(err, &named) && errorCode.MatchString(named.ErrorCode()) {
-		code = named.ErrorCode()
-	}
+	code := fault.Code(err)
+	var damaged *types.InvalidCiphertextException
+	var foreign *types.IncorrectKeyException
 	switch {
 	case errors.As(err, &damaged), errors.As(err, &foreign):
 		return fault.New(fault.SealBroken, "KMS does not open a data key (%s); the ledger belongs to another KMS key, or is damaged", code)
