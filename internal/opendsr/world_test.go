@@ -279,7 +279,7 @@ func (r reply) wantReason(status int, reason string) {
 // body makes a request from the valid one: a field that is nil is left out.
 func body(changes map[string]any) string {
 	fields := map[string]any{
-		"regulation": "gdpr", "subject_request_id": id, "subject_request_type": "erasure", "submitted_time": "2026-02-28T15:00:00Z",
+		"regulation": "gdpr", "subject_request_id": id, "subject_request_type": "erasure", "submitted_time": "2096-02-28T15:00:00Z",
 		"subject_identities": []any{identity("email", "ann@example.com")},
 	}
 	maps.Copy(fields, changes)
