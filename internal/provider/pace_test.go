@@ -114,7 +114,7 @@ func TestNoMinuteHoldsMoreCalls(t *testing.T) {
 				var processes sync.WaitGroup
 				for range 12 {
 					processes.Go(func() {
-						time.Sleep(time.Duration(rand.IntN(120)) * time.Second)
+						time.Sleep(time.Duration(rand.IntN(2)*rand.IntN(120)) * time.Second)
 						pace := NewPace(perMinute, book)
 						ahead := time.Duration(rand.Int64N(int64(apart)))
 						pace.now = func() time.Time { return time.Now().Add(ahead) }
@@ -166,12 +166,15 @@ func TestNoMinuteHoldsMoreCalls(t *testing.T) {
 }
 
 // alone has one process make calls of 0.3 seconds one after the other, in so many minutes, and counts them and how often
-// they were written.
+// they were written: never more than a write unit of DynamoDB.
 func alone(t *testing.T, perMinute, minutes int) (made, written int) {
-	book := memory()
-	pace := NewPace(perMinute, func(ctx context.Context, change func([]byte) ([]byte, error)) error {
+	var kept []byte
+	pace := NewPace(perMinute, func(_ context.Context, change func([]byte) ([]byte, error)) (err error) {
 		written++
-		return book(ctx, change)
+		if kept, err = change(kept); len(kept) > 950 {
+			t.Fatalf("%d calls a minute take %d bytes", perMinute, len(kept))
+		}
+		return err
 	})
 	for end := time.Now().Add(time.Duration(minutes) * Window); time.Now().Before(end); made++ {
 		ended, err := pace.Take(t.Context())
@@ -325,6 +328,40 @@ func TestWhatABlockHasLeftIsGivenBack(t *testing.T) {
 	})
 }
 
+// A call that is under way when the next block is reserved is corrected later.
+func TestACallThatLastsIsWrittenWhenItHasEnded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pace := NewPace(100, memory())
+		take := func() (ended func()) {
+			t.Helper()
+			ended, err := pace.Take(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ended
+		}
+		long := take()
+		take()()
+		long()
+		take()()
+		take()() // in a block of 4
+		err := pace.book(t.Context(), func(old []byte) ([]byte, error) {
+			there, err := read(old, 0, nil)
+			now := time.Now()
+			for n, want := range []time.Duration{Window + apart, Window + apart, useFor + perCall + Window + apart} {
+				if got := there[n].Until - now.UnixMilli(); got != want.Milliseconds() {
+					t.Errorf("block %d counts for %d ms, want %s", n, got, want)
+				}
+			}
+			return nil, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // A block that took whatever is free would leave ever smaller ones behind, and a write for each.
 func TestABlockWaitsForHalfOfItself(t *testing.T) {
 	t.Parallel()
@@ -385,8 +422,8 @@ func TestAWaitThatTheStepHasNoTimeForIsNotBegun(t *testing.T) {
 				t.Errorf("got %v after %s, want %s at once", err, time.Since(start), fault.Throttled)
 			}
 		}
-		// Nobody who did not wait is in the queue.
-		if _, err := first.Take(t.Context()); err != nil || time.Since(start) != Window+apart {
+		// Nobody who did not wait is in the queue; of the first nobody knows yet that its call has ended.
+		if _, err := NewPace(1, book).Take(t.Context()); err != nil || time.Since(start) != useFor+perCall+Window+apart {
 			t.Errorf("%v after %s", err, time.Since(start))
 		}
 	})
