@@ -171,7 +171,7 @@ func alone(t *testing.T, perMinute, minutes int) (made, written int) {
 	var kept []byte
 	pace := NewPace(perMinute, func(_ context.Context, change func([]byte) ([]byte, error)) (err error) {
 		written++
-		if kept, err = change(kept); len(kept) > 950 {
+		if kept, err = change(kept); len(kept) > 900 {
 			t.Fatalf("%d calls a minute take %d bytes", perMinute, len(kept))
 		}
 		return err
