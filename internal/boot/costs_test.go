@@ -50,14 +50,9 @@ func (c crowd) bill(people int) []line {
 	by := float64(people) / float64(c.people)
 	writes, _ := c.swept.units(true)
 	reads, _ := c.swept.units(false)
-	var invocations, kms, provider, deletes float64
+	var invocations, provider, deletes float64
 	for _, n := range c.swept.invocations {
 		invocations += float64(n)
-	}
-	for op, n := range c.swept.kms {
-		if op != "Sign" {
-			kms += float64(n)
-		}
 	}
 	for op, n := range c.swept.provider {
 		switch op {
@@ -71,7 +66,7 @@ func (c crowd) bill(people int) []line {
 	signatures := by * float64(c.swept.kms["Sign"])
 	deleting := deletes / perMinute * 60
 	slices := math.Floor(deleting / sliceSeconds)
-	kms += 2 * (invocations + slices) // as if each were a new process: its key for digests, and the data key of the job
+	kms := 2 * (invocations + slices) // as if each were a new process: its key for digests, and the data key of today
 	work := by*float64(len(c.swept.calls))*dynamoSeconds + (kms+signatures)*kmsSeconds + provider*providerSeconds + (invocations+slices)*startSeconds
 	return []line{
 		{"write units of DynamoDB", by * writes, writeUnit},
