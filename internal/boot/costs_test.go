@@ -103,7 +103,7 @@ func (c crowd) bill(t testing.TB, people int) []line {
 			calls -= signatures
 			work += by * signatures * kmsSeconds * gb
 		}
-		calls += 2 * n // as if each were a new process: its key for digests, and the data key of the job
+		calls += 2 * n // as if each were a new process: its key for digests, and the data key of today
 		invocations, kms = invocations+n, kms+calls
 		work += gb * (by*float64(s.calls)*dynamoSeconds + calls*kmsSeconds + provider*providerSeconds + n*startSeconds)
 	}

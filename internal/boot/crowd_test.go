@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -116,16 +117,20 @@ targets:
 
 	quiet := func(o *dynamodb.Options) { o.DisableValidateResponseChecksum = true }
 	l := ledger.New(dynamostore.New(db.Client(quiet), "ledger"))
-	sealer, err := kmskey.OpenSealer(t.Context(), keys.Client(), keys.SealingKey(), l.Keep, time.Now)
-	if err != nil {
-		t.Fatal(err)
+	began, sealing := time.Now(), keys.SealingKey()
+	process := func() *kmskey.Sealer { // one that stays in the day that it began in
+		s, err := kmskey.OpenSealer(t.Context(), keys.Client(), sealing, l.Keep, func() time.Time { return began })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
 	signer, err := kmskey.OpenSigner(t.Context(), keys.Client(), keys.SigningKey(elliptic.P256()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := erase.Base{
-		Ledger: l, Seal: sealer, Config: cfg, Report: func(erase.Event) {},
+		Ledger: l, Seal: process(), Config: cfg, Report: func(erase.Event) {},
 		Now:   func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
 		NewID: func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
 	}
@@ -196,9 +201,15 @@ targets:
 		return w
 	}
 	count()
-	filing, err := erase.File(t.Context(), b, "api", false, crowd)
-	if err != nil {
-		t.Fatal(err)
+	var requests []string
+	for part := range slices.Chunk(crowd, (people+filers-1)/filers) {
+		filer := b
+		filer.Seal = process()
+		filing, err := erase.File(t.Context(), filer, "api", false, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, filing.Requests...)
 	}
 	out.filed = count()
 	input, err := json.Marshal(erase.Input{Sweep: true})
@@ -215,7 +226,7 @@ targets:
 	out.swept = sweep
 
 	var wrong []string
-	err = l.Each(t.Context(), filing.Requests, func(r ledger.Request) error {
+	err = l.Each(t.Context(), requests, func(r ledger.Request) error {
 		if r.Status != ledger.Erased {
 			wrong = append(wrong, string(r.Status))
 		}
@@ -255,6 +266,9 @@ func kind(partition string) string {
 	return part[0] + "/<id>"
 }
 
+// filers are the processes that file a crowd.
+const filers = 10
+
 // crowdSize is more than a job with one partition for each kind has.
 const crowdSize = 150
 
@@ -264,6 +278,18 @@ func TestASweepOfManyPeople(t *testing.T) {
 	t.Run("no key takes its load", c.loadsNoKey)
 	t.Run("asks before it writes", c.asks)
 	t.Run("costs what it may", c.costsLittle)
+	t.Run("asks KMS for one data key", c.sharesAKey)
+}
+
+// sharesAKey wants that all processes of a day have one data key: each that files opens it, beside its key for digests, and
+// who works people off opens that one, whoever filed them.
+func (c crowd) sharesAKey(t *testing.T) {
+	if want := map[string]int{"GenerateDataKey": 1, "Decrypt": 2 * filers}; !maps.Equal(c.filed.kms, want) {
+		t.Errorf("to file them KMS was asked for %v, want %v", c.filed.kms, want)
+	}
+	if want := map[string]int{"Decrypt": 1, "Sign": c.people}; !maps.Equal(c.swept.kms, want) {
+		t.Errorf("to erase them KMS was asked for %v, want %v", c.swept.kms, want)
+	}
 }
 
 // loadsNoKey wants that no partition key takes more than a small part of what each person costs, or what does not grow with
