@@ -108,7 +108,7 @@ func TestASweepDoesNotBeginWhileTheLastOneWorks(t *testing.T) {
 	m := newMachine(t, annsDevices(), "", "")
 	open := func(job string, in Input) OpenJobOut {
 		t.Helper()
-		out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: job, Input: in})
+		out, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: job, Input: in})
 		m.must(err)
 		return out
 	}
@@ -147,12 +147,12 @@ func TestAnExecutionIsNotCalledAsItLikes(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, annsDevices(), "", "")
 	for _, name := range []string{"", "sweep.1", "ann@example.com", "søk", strings.Repeat("x", 81)} {
-		if _, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: name}); !fault.Is(err, fault.BadInput) || name != "" && strings.Contains(err.Error(), name) {
+		if _, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: name}); !fault.Is(err, fault.BadInput) || name != "" && strings.Contains(err.Error(), name) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 	for _, name := range []string{"3f0c5c9e-8a0b-4f6d-9d3a-0c4a4f3b2a11_7b1d2c3e-1111-2222-3333-444455556666", "01M81C17HPT7R498E952RG6HFW"} {
-		if _, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: name}); err != nil {
+		if _, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: name}); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
