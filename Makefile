@@ -47,7 +47,7 @@ screenshots: lethe ## the pictures in docs/images, from a run of the demo
 load: ## 10,000 requests over the API of a process that is killed in the middle, and what the ledger holds after it
 	LETHE_LOAD_REQUESTS=10000 $(GO) test -count=1 -v -timeout 15m ./internal/load
 
-bench: ## speed and memory, side by side with ripgrep (which must be installed), and what a sweep costs on AWS
+bench: ## speed and memory beside ripgrep (which must be installed), cold starts beside an empty function, what a sweep costs on AWS
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/match ./internal/local ./internal/boot
 
 tools: ## install the DynamoDB and the States Language validator of the tests (Node.js 20 or later); without them theirs are skipped

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/container"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -19,10 +21,10 @@ func main() {
 		log.Fatal(err)
 	}
 	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
-		containers, err := steps.Containers(c.Link)
+		containers, err := steps.Containers(c.Link, container.Open)
 		if err != nil {
 			return step.Step{}, err
 		}
-		return steps.MatchSubject(c.Base, containers), nil
+		return steps.MatchSubject(c.Base, containers, phone.In), nil
 	}))
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"sync"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
@@ -104,12 +105,12 @@ func public(contentType string, body []byte) http.HandlerFunc {
 
 // idForm is the form of ids. Those that are made here are ULIDs; a job that Step Functions was asked for by others, and a
 // request that came with it, are called as its execution. Whatever else stands in a path never reaches the ledger.
-var idForm = regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`)
+var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`) })
 
 // id reads the id of a path; ledger.ErrNotFound for what cannot be one.
 func id(r *http.Request) (string, error) {
 	v := r.PathValue("id")
-	if !idForm.MatchString(v) {
+	if !idForm().MatchString(v) {
 		return "", ledger.ErrNotFound
 	}
 	return v, nil

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
@@ -91,7 +92,7 @@ func (a *API) plan(w http.ResponseWriter, r *http.Request) error {
 }
 
 // hashForm is the form of a plan's hash: SHA-256 in hexadecimal digits.
-var hashForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var hashForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
 
 func (a *API) approve(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
@@ -119,7 +120,7 @@ func (a *API) reject(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) decide(w http.ResponseWriter, r *http.Request, id string, word erase.Word) error {
-	if !hashForm.MatchString(word.Plan) {
+	if !hashForm().MatchString(word.Plan) {
 		return invalid("plan", "bad_value", "must be the hash of the plan: 64 hexadecimal digits")
 	}
 	word.By = web.Who(r.Context()).Name

@@ -11,6 +11,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 	"github.com/lethe-dsr/lethe/internal/web"
 )
@@ -105,7 +106,7 @@ func (s submission) read(region string) (subject.Subject, []intake.Field) {
 		at := fmt.Sprintf("subject.identifiers[%d].", n)
 		field, code, text := i.problem()
 		if field == "" {
-			id, err := subject.New(i.Type, i.Name, i.Value, region)
+			id, err := subject.New(i.Type, i.Name, i.Value, phone.In(region))
 			if err == nil {
 				person.Add(id)
 				continue

@@ -33,12 +33,8 @@ func Folder(resource string) string {
 
 // Resources are those of the definition: one for each step.
 func Resources() []string {
-	all, err := steps.All(erase.Base{}, steps.Link{}, nil, nil)
-	if err != nil {
-		panic("awslocal: steps without targets are always made: " + err.Error())
-	}
 	var names []string
-	for _, s := range all {
+	for _, s := range steps.All(erase.Base{}, steps.Link{}, nil, nil, nil, nil) { // nothing of which is called
 		names = append(names, s.Name()+"FunctionArn")
 	}
 	return names

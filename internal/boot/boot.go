@@ -7,21 +7,19 @@ package boot
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"regexp"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
@@ -35,17 +33,9 @@ import (
 )
 
 const (
-	// attempts of a call to AWS. The SDK's default of 3 takes less than a second; a table that grows with its load
-	// throttles for longer, and a step that comes back later pays for its start again.
-	attempts = 8
-
 	// fresh is how long a configuration is used before it is read again: a token that was replaced is in use everywhere
 	// by then. A call to Secrets Manager costs $0.05 per 10,000.
 	fresh = 5 * time.Minute
-
-	// sharing is how many functions call App Center for one target: a process knows nothing of the others' calls, so
-	// each has a part of the target's limit.
-	sharing = 6
 )
 
 // Cloud is what a function's step is made of.
@@ -56,8 +46,9 @@ type Cloud struct {
 	Journal *Journal // the function's log and metrics
 
 	Settings Settings
-	AWS      aws.Config // of the clients that a function makes itself
-	secrets  *secretsmanager.Client
+	AWS      aws.Config // for clients of further services; those that only some functions need are made outside of this package
+
+	secrets *secretsmanager.Client
 }
 
 // Handler is a step that is made in the first invocation, and again when its configuration has become old. It
@@ -108,8 +99,7 @@ func (h *Handler) made(ctx context.Context) (step.Step, error) {
 		}
 		c.keep(h.journal)
 		h.cloud = c
-	}
-	if err := h.cloud.configure(ctx); err != nil {
+	} else if err := h.cloud.configure(ctx); err != nil {
 		return step.Step{}, err
 	}
 	s, err := h.build(ctx, h.cloud)
@@ -120,25 +110,18 @@ func (h *Handler) made(ctx context.Context) (step.Step, error) {
 	return s, nil
 }
 
-// connect makes the clients, each once for the life of the process.
+// connect makes the clients, each once for the life of the process, and what comes of the first calls: the sealer and the
+// configuration, at the same time.
 func connect(ctx context.Context, s Settings) (*Cloud, error) {
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRetryMaxAttempts(attempts))
-	if err != nil {
-		return nil, fmt.Errorf("the environment's settings for AWS cannot be used: %w", err)
-	}
-	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
+	c := &Cloud{Settings: s, AWS: fromEnvironment()}
+	c.secrets = secretsmanager.NewFromConfig(c.AWS)
+	db := dynamodb.NewFromConfig(c.AWS, func(o *dynamodb.Options) {
 		// The SDK sums up what it reads and leaves the body of a write's answer unread, so that it warned of a wrong sum
 		// after every write. TLS has its own sums.
 		o.DisableValidateResponseChecksum = true
 	})
-	l := ledger.New(dynamostore.New(db, s.Table))
-	sealer, err := kmskey.OpenSealer(ctx, kms.NewFromConfig(cfg), s.SealingKey, l.Keep, time.Now)
-	if err != nil {
-		return nil, err
-	}
-	c := &Cloud{Settings: s, AWS: cfg, secrets: secretsmanager.NewFromConfig(cfg)}
 	c.Base = erase.Base{
-		Ledger: l, Seal: sealer,
+		Ledger: ledger.New(dynamostore.New(db, s.Table)),
 		Now:    func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
 		NewID:  func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
 		Report: func(erase.Event) {},
@@ -147,6 +130,18 @@ func connect(ctx context.Context, s Settings) (*Cloud, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = time.Minute
 	c.Link = steps.Link{Paces: map[string]*provider.Pace{}, Transport: transport}
+
+	both, ctx := errgroup.WithContext(ctx)
+	var sealer *kmskey.Sealer
+	both.Go(func() (err error) {
+		sealer, err = kmskey.OpenSealer(ctx, kms.NewFromConfig(c.AWS), s.SealingKey, c.Base.Ledger.Keep, time.Now)
+		return err
+	})
+	both.Go(func() error { return c.configure(ctx) })
+	if err := both.Wait(); err != nil {
+		return nil, err
+	}
+	c.Base.Seal = sealer
 	return c, nil
 }
 
@@ -165,19 +160,9 @@ func (c *Cloud) configure(ctx context.Context) error {
 	}
 	c.Base.Config, c.Link.Targets = cfg, cfg.Targets
 	for _, t := range cfg.Targets {
-		if c.Link.Paces[t.ID] == nil { // what it counts must not be forgotten; a changed limit counts from the next start
-			c.Link.Paces[t.ID] = provider.NewPace(part(t))
-		}
+		c.pace(t)
 	}
 	return nil
-}
-
-// part is a process's part of a target's calls in a minute. Batch is called by one function only.
-func part(t config.Target) int {
-	if t.Provider == config.Batch || t.RequestsPerMinute == 0 {
-		return t.RequestsPerMinute
-	}
-	return max(1, t.RequestsPerMinute/sharing)
 }
 
 // Signer opens the signing key.
@@ -185,19 +170,12 @@ func (c *Cloud) Signer(ctx context.Context) (*kmskey.Signer, error) {
 	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.AWS), c.Settings.SigningKey)
 }
 
-// errorCode is what errors of AWS are called; other texts of theirs repeat what was sent.
-var errorCode = regexp.MustCompile(`^[A-Za-z]{1,60}$`)
-
 // Refused names what went wrong in a call to AWS, whose own text stays outside.
 func Refused(ctx context.Context, retryer aws.Retryer, service string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	code := "no name"
-	var named interface{ ErrorCode() string }
-	if errors.As(err, &named) && errorCode.MatchString(named.ErrorCode()) {
-		code = named.ErrorCode()
-	}
+	code := fault.Code(err)
 	if retryer.IsErrorRetryable(err) {
 		return fault.New(fault.Unavailable, "%s did not do a call after several tries (%s): it is throttled, fails or cannot be reached; run the step again", service, code)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awsfault"
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/boot"
-	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/metric/metrictest"
 	"github.com/lethe-dsr/lethe/internal/step"
@@ -47,6 +47,17 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+	for _, wrong := range []string{"lethe", "arn:aws:states", awslocal.MachineARN + ":1", "arn:aws:states:eu-central-1::stateMachine:lethe", "arn:aws:lambda:eu-central-1:111122223333:stateMachine:x"} {
+		_, err := boot.Read(func(n string) string {
+			if n == "LETHE_STATE_MACHINE" {
+				return wrong
+			}
+			return env[n]
+		})
+		if !fault.Is(err, fault.BadInput) {
+			t.Errorf("%s: %v", wrong, err)
+		}
 	}
 	env["LETHE_STATE_MACHINE"], env["LETHE_TABLE"] = "arn:aws:states:eu-central-1:111122223333:execution:lethe:job", ""
 	if _, err := boot.Read(getenv); err == nil || !strings.Contains(err.Error(), "LETHE_STATE_MACHINE is not") || !strings.Contains(err.Error(), "LETHE_TABLE is not set") {
@@ -107,14 +118,29 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 	}
 }
 
+// As with the SDK's own reader, a service's own address goes before the common one.
+func TestAServiceMayHaveAnAddressOfItsOwn(t *testing.T) {
+	c := newCloud(t)
+	c.Configure(strings.Replace(minimal, "ID", "acme", 1))
+	s := settings(t, c)
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+	for _, service := range []string{"KMS", "DYNAMODB", "SECRETS_MANAGER"} {
+		t.Setenv("AWS_ENDPOINT_URL_"+service, c.URL)
+	}
+	if _, err := boot.Connect(t.Context(), s, c); err != nil {
+		t.Error(err)
+	}
+}
+
 // An execution that only may have ended keeps its container.
 func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 	c := newCloud(t)
+	c.Configure(strings.Replace(minimal, "ID", "acme", 1))
 	connected, err := boot.Connect(t.Context(), settings(t, c), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	alive := connected.Alive()
+	alive := executions.Alive(connected)
 	for status, want := range map[string]bool{
 		"RUNNING": true, "PENDING_REDRIVE": true, "SUCCEEDED": false, "FAILED": false, "TIMED_OUT": false, "ABORTED": false, "": false,
 	} {
@@ -151,19 +177,50 @@ func TestWhatAWSRefusesHasANameAndNoText(t *testing.T) {
 	}
 }
 
-// Six functions call App Center for a target, and none of them sees the others' calls.
+// All processes share a target's limit by the ledger. One that is changed holds when the configuration is read again.
 func TestTheFunctionsShareATargetsLimit(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		provider   config.Provider
-		limit, own int
-	}{
-		{config.AppCenter, 100, 16}, {config.AppCenter, 3, 1}, {config.AppCenter, 0, 0}, {config.Batch, 100, 100},
-	} {
-		if got := boot.Part(config.Target{Provider: c.provider, RequestsPerMinute: c.limit}); got != c.own {
-			t.Errorf("%s with %d calls in a minute: %d, want %d", c.provider, c.limit, got, c.own)
+	c := newCloud(t)
+	s, now := settings(t, c), time.Now()
+	process := func() (take func(want fault.Name)) {
+		h := boot.New(s, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+			return step.New("Take", func(ctx context.Context, _ struct{}) (string, error) {
+				ended, err := c.Link.Paces["acme"].Take(ctx)
+				if err == nil {
+					ended()
+				}
+				return "", err
+			}), nil
+		})
+		h.At(func() time.Time { return now })
+		h.To(c)
+		return func(want fault.Name) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err := h.Invoke(ctx, []byte(`{}`))
+			if want != "" {
+				wantNamed(t, err, want)
+			} else if err != nil {
+				t.Error(err)
+			}
 		}
 	}
+	first, second := process(), process()
+	limited := func(perMinute int) {
+		doc := strings.Replace(minimal, `"ID"`, fmt.Sprintf(`"acme", "requests_per_minute": %d`, perMinute), 1)
+		c.Configure(doc)
+		now = now.Add(6 * time.Minute)
+	}
+	limited(1)
+	first("")
+	second(fault.Throttled)
+	first(fault.Throttled)
+	limited(2)
+	second("")
+	first(fault.Throttled)
+	limited(0)
+	first("")
+	first("")
 }
 
 func wantNamed(t *testing.T, err error, name fault.Name) {

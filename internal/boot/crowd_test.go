@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -24,10 +25,12 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/batch/batchtest"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamostore"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/seal/kmskey"
 	"github.com/lethe-dsr/lethe/internal/seal/kmstest"
@@ -49,11 +52,14 @@ type work struct {
 	calls       []dynamotest.Call // of DynamoDB
 	kms         map[string]int    // calls of KMS, by name
 	transitions int
-	invocations map[string]int           // of the steps
+	by          map[string]spent         // what each step did
 	took        map[string]time.Duration // by them
 	provider    map[appcentertest.Op]int
 	batch       int // calls
 }
+
+// spent is what a step did.
+type spent struct{ invocations, calls, kms, provider int }
 
 // stepError carries a step's error name to the runner.
 type stepError struct{ messages.InvokeResponse_Error }
@@ -77,7 +83,7 @@ func runCrowd(t testing.TB, people int) crowd {
 			users = append(users, d.UserID)
 			var s subject.Subject
 			for kind, value := range map[subject.Type]string{subject.Email: mail, subject.UserID: d.UserID} {
-				id, err := subject.New(kind, "", value, "DE")
+				id, err := subject.New(kind, "", value, phone.In("DE"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -111,37 +117,54 @@ targets:
 
 	quiet := func(o *dynamodb.Options) { o.DisableValidateResponseChecksum = true }
 	l := ledger.New(dynamostore.New(db.Client(quiet), "ledger"))
-	sealer, err := kmskey.OpenSealer(t.Context(), keys.Client(), keys.SealingKey(), l.Keep, time.Now)
-	if err != nil {
-		t.Fatal(err)
+	began, sealing := time.Now(), keys.SealingKey()
+	process := func() *kmskey.Sealer { // one that stays in the day that it began in
+		s, err := kmskey.OpenSealer(t.Context(), keys.Client(), sealing, l.Keep, func() time.Time { return began })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
 	signer, err := kmskey.OpenSigner(t.Context(), keys.Client(), keys.SigningKey(elliptic.P256()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := erase.Base{
-		Ledger: l, Seal: sealer, Config: cfg, Report: func(erase.Event) {},
+		Ledger: l, Seal: process(), Config: cfg, Report: func(erase.Event) {},
 		Now:   func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
 		NewID: func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 10}
 	t.Cleanup(transport.CloseIdleConnections)
-	all, err := steps.All(b, steps.Link{Targets: cfg.Targets, Paces: map[string]*provider.Pace{}, Transport: transport}, signer, func(context.Context, string) bool { return false })
+	link := steps.Link{Targets: cfg.Targets, Paces: map[string]*provider.Pace{}, Transport: transport}
+	containers, err := steps.Containers(link, container.Open)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	sweep := work{invocations: map[string]int{}, took: map[string]time.Duration{}}
+	// One step at a time, so that it is known which did what, and because steps at the same time share what they read when
+	// they are in one process, which on Lambda they are not.
+	var mu, alone sync.Mutex
+	sweep := work{by: map[string]spent{}, took: map[string]time.Duration{}}
+	done := func() spent {
+		s := spent{calls: len(db.Calls()), kms: len(keys.Calls()), provider: len(profiles.Calls())}
+		for _, n := range apps.Counts() {
+			s.provider += n
+		}
+		return s
+	}
 	tasks, names := map[string]asl.Task{}, []string{}
-	for _, s := range all {
+	for _, s := range steps.All(b, link, containers, phone.In, signer, func(context.Context, string) bool { return false }) {
 		names = append(names, s.Name()+"FunctionArn")
 		tasks[s.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) {
-			began := time.Now()
+			alone.Lock()
+			defer alone.Unlock()
+			before, began := done(), time.Now()
 			answer, err := s.Invoke(ctx, in)
-			mu.Lock()
-			defer mu.Unlock()
-			sweep.invocations[s.Name()]++
 			sweep.took[s.Name()] += time.Since(began)
+			now, all := done(), sweep.by[s.Name()]
+			sweep.by[s.Name()] = spent{
+				all.invocations + 1, all.calls + now.calls - before.calls, all.kms + now.kms - before.kms, all.provider + now.provider - before.provider,
+			}
 			if named := (messages.InvokeResponse_Error{}); errors.As(err, &named) {
 				return nil, stepError{named}
 			}
@@ -178,9 +201,15 @@ targets:
 		return w
 	}
 	count()
-	filing, err := erase.File(t.Context(), b, "api", false, crowd)
-	if err != nil {
-		t.Fatal(err)
+	var requests []string
+	for part := range slices.Chunk(crowd, (people+filers-1)/filers) {
+		filer := b
+		filer.Seal = process()
+		filing, err := erase.File(t.Context(), filer, "api", false, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, filing.Requests...)
 	}
 	out.filed = count()
 	input, err := json.Marshal(erase.Input{Sweep: true})
@@ -197,7 +226,7 @@ targets:
 	out.swept = sweep
 
 	var wrong []string
-	err = l.Each(t.Context(), filing.Requests, func(r ledger.Request) error {
+	err = l.Each(t.Context(), requests, func(r ledger.Request) error {
 		if r.Status != ledger.Erased {
 			wrong = append(wrong, string(r.Status))
 		}
@@ -237,6 +266,9 @@ func kind(partition string) string {
 	return part[0] + "/<id>"
 }
 
+// filers are the processes that file a crowd.
+const filers = 10
+
 // crowdSize is more than a job with one partition for each kind has.
 const crowdSize = 150
 
@@ -246,6 +278,18 @@ func TestASweepOfManyPeople(t *testing.T) {
 	t.Run("no key takes its load", c.loadsNoKey)
 	t.Run("asks before it writes", c.asks)
 	t.Run("costs what it may", c.costsLittle)
+	t.Run("asks KMS for one data key", c.sharesAKey)
+}
+
+// sharesAKey wants that all processes of a day have one data key: each that files opens it, beside its key for digests, and
+// who works people off opens that one, whoever filed them.
+func (c crowd) sharesAKey(t *testing.T) {
+	if want := map[string]int{"GenerateDataKey": 1, "Decrypt": 2 * filers}; !maps.Equal(c.filed.kms, want) {
+		t.Errorf("to file them KMS was asked for %v, want %v", c.filed.kms, want)
+	}
+	if want := map[string]int{"Decrypt": 1, "Sign": c.people}; !maps.Equal(c.swept.kms, want) {
+		t.Errorf("to erase them KMS was asked for %v, want %v", c.swept.kms, want)
+	}
 }
 
 // loadsNoKey wants that no partition key takes more than a small part of what each person costs, or what does not grow with
@@ -258,7 +302,7 @@ func (c crowd) loadsNoKey(t *testing.T) {
 		second              float64 // that DynamoDB gives one key
 	}{
 		{true, 0.7, 200, 36, 1000},
-		{false, 0.7, 400, 36, 3000},
+		{false, 0.7, 400, 44, 3000},
 	} {
 		all, byKey := c.swept.units(side.write)
 		if all/float64(c.people) > side.person {

@@ -16,10 +16,10 @@ import (
 // cloud is AWS as the functions of a test meet it.
 type cloud struct {
 	*awslocal.Cloud
-	t *testing.T
+	t testing.TB
 }
 
-func newCloud(t *testing.T) *cloud {
+func newCloud(t testing.TB) *cloud {
 	t.Helper()
 	return &cloud{awstest.Start(t), t}
 }

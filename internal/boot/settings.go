@@ -2,7 +2,7 @@ package boot
 
 import (
 	"net/url"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -20,8 +20,12 @@ type Settings struct {
 	URL *url.URL // LETHE_URL: https, by which people reach the service; nil for steps
 }
 
-// machineARN is arn:partition:states:region:account:stateMachine:name.
-var machineARN = regexp.MustCompile(`^arn:[a-z-]+:states:[a-z0-9-]+:\d{12}:stateMachine:[A-Za-z0-9_-]{1,80}$`)
+// isMachineARN tells whether v is arn:partition:states:region:account:stateMachine:name. Without a regular expression: to
+// compile one takes a tenth of what an empty function takes to start.
+func isMachineARN(v string) bool {
+	f := strings.Split(v, ":")
+	return len(f) == 7 && !slices.Contains(f, "") && f[0] == "arn" && f[2] == "states" && f[5] == "stateMachine"
+}
 
 // Read reads the settings from an environment, as os.Getenv gives it. The error, a fault.BadInput, names all that is
 // missing or wrong.
@@ -42,7 +46,7 @@ func Read(getenv func(string) string) (Settings, error) {
 		StateMachine: read("LETHE_STATE_MACHINE"),
 		Stack:        read("LETHE_STACK"),
 	}
-	if s.StateMachine != "" && !machineARN.MatchString(s.StateMachine) {
+	if s.StateMachine != "" && !isMachineARN(s.StateMachine) {
 		wrong = append(wrong, "LETHE_STATE_MACHINE is not the ARN of a state machine")
 	}
 	if at := getenv("LETHE_URL"); at != "" {

@@ -35,7 +35,7 @@ import (
 )
 
 // world is the demo's: the same for every run.
-func world(t *testing.T) (*demo.World, config.Config) {
+func world(t testing.TB) (*demo.World, config.Config) {
 	t.Helper()
 	w, err := demo.Start(t.Context(), 1)
 	if err != nil {
@@ -214,52 +214,7 @@ func onAWS(t *testing.T, cold bool) end {
 			return out, err
 		}
 	}
-	m, err := c.Deploy(tasks, asl.Options{
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Observe: func(e asl.Event) {
-			if e.Kind == asl.Caught || e.Kind == asl.Retried || e.Kind == asl.Broken {
-				t.Errorf("%s: %s %s", e.State, e.Kind, e.Error)
-			}
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.Close)
-	states := sfn.NewFromConfig(c.AWS())
-	b := c.base()
-	b.Config, b.NewID = cfg, named()
-	filed, err := erase.File(t.Context(), b, "cli", false, w.People())
-	if err != nil {
-		t.Fatal(err)
-	}
-	input, err := json.Marshal(erase.Input{Requests: filed.Requests, Mode: config.Approve})
-	if err != nil {
-		t.Fatal(err)
-	}
-	machine, job, text := awslocal.MachineARN, "job-1", string(input)
-	if _, err := states.StartExecution(t.Context(), &sfn.StartExecutionInput{StateMachineArn: &machine, Name: &job, Input: &text}); err != nil {
-		t.Fatal(err)
-	}
-	if waits, err := m.Settled(t.Context(), job); err != nil || waits.Status != asl.Waiting {
-		t.Fatalf("%+v, %v; the log: %s", waits, err, c.Printed())
-	}
-	plan, err := erase.LoadPlan(t.Context(), b, job, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := erase.Decide(t.Context(), b, job, erase.Word{Plan: plan.Hash, By: "test", Approved: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	empty := "{}"
-	if _, err := states.SendTaskSuccess(t.Context(), &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &empty}); err != nil {
-		t.Fatal(err)
-	}
-	ended, err := m.Settled(t.Context(), job)
-	if err != nil || ended.Status != asl.Succeeded {
-		t.Fatalf("%+v, %v; the log: %s", ended, err, c.Printed())
-	}
+	requests := erased(c, w, cfg, tasks)
 	for _, name := range awslocal.Resources() {
 		if _, ok := called.Load(name); !ok {
 			t.Errorf("%s was not called", name)
@@ -268,8 +223,61 @@ func onAWS(t *testing.T, cold bool) end {
 	for _, f := range functions {
 		f.Close() // what is on its way to the log is there then
 	}
-	wantJournal(t, c.Printed(), "job-1", len(filed.Requests), before, w, cfg)
-	return end{became(t, b.Ledger, filed.Requests), holds(t, c.Store(), allKeys(t, c)), w.Counts(), w.Calls()}
+	wantJournal(t, c.Printed(), "job-1", len(requests), before, w, cfg)
+	return end{became(t, c.base().Ledger, requests), holds(t, c.Store(), allKeys(t, c)), w.Counts(), w.Calls()}
+}
+
+// erased deploys the machine with these tasks, runs it for the demo's people, approves the plan, and gives the ids of
+// their requests.
+func erased(c *cloud, w *demo.World, cfg config.Config, tasks map[string]asl.Task) []string {
+	c.t.Helper()
+	m, err := c.Deploy(tasks, asl.Options{
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Observe: func(e asl.Event) {
+			if e.Kind == asl.Caught || e.Kind == asl.Retried || e.Kind == asl.Broken {
+				c.t.Errorf("%s: %s %s", e.State, e.Kind, e.Error)
+			}
+		},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer m.Close()
+	states := sfn.NewFromConfig(c.AWS())
+	b := c.base()
+	b.Config, b.NewID = cfg, named()
+	filed, err := erase.File(c.t.Context(), b, "cli", false, w.People())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	input, err := json.Marshal(erase.Input{Requests: filed.Requests, Mode: config.Approve})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	machine, job, text := awslocal.MachineARN, "job-1", string(input)
+	if _, err := states.StartExecution(c.t.Context(), &sfn.StartExecutionInput{StateMachineArn: &machine, Name: &job, Input: &text}); err != nil {
+		c.t.Fatal(err)
+	}
+	if waits, err := m.Settled(c.t.Context(), job); err != nil || waits.Status != asl.Waiting {
+		c.t.Fatalf("%+v, %v; the log: %s", waits, err, c.Printed())
+	}
+	plan, err := erase.LoadPlan(c.t.Context(), b, job, false)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	token, err := erase.Decide(c.t.Context(), b, job, erase.Word{Plan: plan.Hash, By: "test", Approved: true})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	empty := "{}"
+	if _, err := states.SendTaskSuccess(c.t.Context(), &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &empty}); err != nil {
+		c.t.Fatal(err)
+	}
+	ended, err := m.Settled(c.t.Context(), job)
+	if err != nil || ended.Status != asl.Succeeded {
+		c.t.Fatalf("%+v, %v; the log: %s", ended, err, c.Printed())
+	}
+	return filed.Requests
 }
 
 // allKeys reads all keys of the table.

@@ -11,6 +11,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -23,7 +24,7 @@ func TestAStuckJobIsNoSuccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := subject.New(subject.Email, "", annMail, "")
+	id, err := subject.New(subject.Email, "", annMail, phone.In(""))
 	if err != nil {
 		t.Fatal(err)
 	}

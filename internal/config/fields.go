@@ -1,10 +1,10 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -25,7 +25,7 @@ type mapping struct {
 
 // plainName tells whether a field's name may be shown: a credential that slipped into a name's place has digits or other
 // letters, or is long.
-var plainName = regexp.MustCompile(`^[A-Za-z_-]{1,32}$`)
+var plainName = sync.OnceValue(compiled(`^[A-Za-z_-]{1,32}$`))
 
 // mapping checks that n is a mapping and that each of its fields is known and stands once. foreign, when not nil, tells
 // about a field that is known elsewhere.
@@ -41,7 +41,7 @@ func (p *parser) mapping(n *yaml.Node, at place, known []string, foreign func(na
 		key, value := n.Content[k], n.Content[k+1]
 		name := key.Value
 		switch {
-		case key.Kind != yaml.ScalarNode || !slices.Contains(known, name) && !plainName.MatchString(name):
+		case key.Kind != yaml.ScalarNode || !slices.Contains(known, name) && !plainName().MatchString(name):
 			p.add(place{at.path, key.Line}, "an unknown field, whose name is not shown; known here: %s", strings.Join(known, ", "))
 		case foreign != nil && foreign(name) != "":
 			p.add(at.field(name, key.Line), "%s", foreign(name))
@@ -88,7 +88,7 @@ func (m mapping) scalar(name string, required bool, wanted string, tags ...strin
 	return n, at
 }
 
-var variable = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}`)
+var variable = sync.OnceValue(compiled(`\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}`))
 
 // text finds a string and puts environment variables into it. "" means that there is none that could be used.
 func (m mapping) text(name string, required bool) (string, place) {
@@ -97,10 +97,10 @@ func (m mapping) text(name string, required bool) (string, place) {
 		return "", at
 	}
 	before := len(m.p.found)
-	if strings.Count(n.Value, "${") != len(variable.FindAllString(n.Value, -1)) {
+	if strings.Count(n.Value, "${") != len(variable().FindAllString(n.Value, -1)) {
 		m.p.add(at, "has a ${ that is not followed by a variable's name and }")
 	}
-	v := variable.ReplaceAllStringFunc(n.Value, func(ref string) string {
+	v := variable().ReplaceAllStringFunc(n.Value, func(ref string) string {
 		ref = ref[2 : len(ref)-1]
 		v, ok := m.p.lookup(ref)
 		if !ok {
@@ -144,7 +144,7 @@ func (m mapping) boolean(name string, def bool) bool {
 	return v
 }
 
-var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,8})$`)
+var decimal = sync.OnceValue(compiled(`^-?(0|[1-9][0-9]{0,8})$`))
 
 func (m mapping) integer(name string, def, low, high int) int {
 	const wanted = "a whole number, without quotes"
@@ -154,7 +154,7 @@ func (m mapping) integer(name string, def, low, high int) int {
 	}
 	v, err := strconv.Atoi(n.Value)
 	switch {
-	case err != nil || !decimal.MatchString(n.Value): // 0x10, 010 and 1_000 are numbers to YAML, and traps
+	case err != nil || !decimal().MatchString(n.Value): // 0x10, 010 and 1_000 are numbers to YAML, and traps
 		m.p.add(at, "must be %s, of at most 9 digits", wanted)
 		return def
 	case v < low || v > high:

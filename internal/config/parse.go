@@ -7,10 +7,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/nyaruka/phonenumbers"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lethe-dsr/lethe/internal/subject"
@@ -121,14 +121,14 @@ func (p *parser) target(n *yaml.Node, at place, region string) (t Target, idAt p
 	if !ok {
 		return t, at
 	}
-	t.ID, idAt = m.pattern("id", targetID, "must be 1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit")
+	t.ID, idAt = m.pattern("id", targetID(), "must be 1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit")
 	t.Provider = Provider(m.choice("provider", true, "", string(AppCenter), string(Batch)))
 	switch t.Provider {
 	case AppCenter:
 		t.BaseURL = m.baseURL(DefaultAppCenterURL)
 		t.RequestsPerMinute = m.integer("requests_per_minute", DefaultAppCenterPerMinute, 0, maxPerMinute)
-		t.Owner, _ = m.pattern("owner", appCenterName, "must be the name in App Center's URL: letters, digits, dot, dash and underscore")
-		t.App, _ = m.pattern("app", appCenterName, "must be the name in App Center's URL: letters, digits, dot, dash and underscore")
+		t.Owner, _ = m.pattern("owner", appCenterName(), "must be the name in App Center's URL: letters, digits, dot, dash and underscore")
+		t.App, _ = m.pattern("app", appCenterName(), "must be the name in App Center's URL: letters, digits, dot, dash and underscore")
 		t.Token = m.key("token")
 		t.ExportContainer = m.container()
 		t.LearnUserID = m.boolean("learn_user_id", false)
@@ -156,8 +156,8 @@ func (p *parser) providerOf(n *yaml.Node) Provider {
 }
 
 var (
-	targetID      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	appCenterName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`)
+	targetID      = sync.OnceValue(compiled(`^[a-z0-9][a-z0-9-]{0,62}$`))
+	appCenterName = sync.OnceValue(compiled(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$`))
 )
 
 // pattern finds a required text of a certain form.
@@ -193,7 +193,7 @@ func (m mapping) region(def string) string {
 		return def
 	}
 	v = strings.ToUpper(v)
-	if !phonenumbers.GetSupportedRegions()[v] {
+	if !isRegion(v) {
 		m.p.add(at, "must be a country code of two letters, such as DE")
 		return def
 	}

@@ -9,10 +9,10 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -108,9 +108,9 @@ func (m mapping) listen() (listen, host string, reached *url.URL) {
 }
 
 // hostName is loose: what it lets through cannot change the meaning of an address that it is put into.
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}$`)
+var hostName = sync.OnceValue(compiled(`^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,9}$`))
 
-func isHost(v string) bool { return hostName.MatchString(v) || net.ParseIP(v) != nil }
+func isHost(v string) bool { return hostName().MatchString(v) || net.ParseIP(v) != nil }
 
 // origin finds the URL that paths are put behind.
 func (m mapping) origin() *url.URL {
@@ -194,7 +194,7 @@ func (m mapping) webhooks() (out []Webhook) {
 
 // named finds a name that no other element of the list has; taken keeps them.
 func (m mapping) named(taken map[string]int, what string) string {
-	v, at := m.pattern("name", targetID, "must be 1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit")
+	v, at := m.pattern("name", targetID(), "must be 1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit")
 	m.p.distinct(taken, v, at, what)
 	return v
 }
@@ -269,7 +269,7 @@ func (m mapping) line(name string) string {
 }
 
 // cronField keeps out what the library takes beyond the five fields: @every and the like, TZ=, and empty lists.
-var cronField = regexp.MustCompile(`^[0-9A-Za-z*?/-]+(,[0-9A-Za-z*?/-]+)*$`)
+var cronField = sync.OnceValue(compiled(`^[0-9A-Za-z*?/-]+(,[0-9A-Za-z*?/-]+)*$`))
 
 func (m mapping) schedule() Schedule {
 	m, given := m.section("schedule", "cron", "zone")
@@ -299,7 +299,7 @@ func (m mapping) schedule() Schedule {
 }
 
 func isCron(v string) bool {
-	if slices.ContainsFunc(strings.Fields(v), func(f string) bool { return !cronField.MatchString(f) }) {
+	if slices.ContainsFunc(strings.Fields(v), func(f string) bool { return !cronField().MatchString(f) }) {
 		return false
 	}
 	_, err := cron.ParseStandard(v)
@@ -310,7 +310,7 @@ func (m mapping) opendsr(host, controller string) OpenDSR {
 	m, _ = m.section("opendsr", "domain", "controller", "certificate", "key")
 	o := OpenDSR{Domain: host}
 	if v, at := m.text("domain", false); v != "" {
-		if !hostName.MatchString(v) {
+		if !hostName().MatchString(v) {
 			m.p.add(at, "must be a domain name, without https:// or a port")
 		}
 		o.Domain = v

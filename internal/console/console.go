@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -34,7 +35,7 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect
 var templates embed.FS
 
 // ids are of requests and jobs; nothing else is looked up in the ledger.
-var ids = regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`)
+var ids = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`) })
 
 // Desk is what the console asks for; intake.Desk says what its methods do, and which errors they give.
 type Desk interface {
@@ -161,7 +162,7 @@ func (c *Console) signedIn(h handler) http.HandlerFunc {
 			return
 		}
 		var err error
-		if id := r.PathValue("id"); id != "" && !ids.MatchString(id) {
+		if id := r.PathValue("id"); id != "" && !ids().MatchString(id) {
 			err = ledger.ErrNotFound
 		}
 		if err == nil && r.Method == http.MethodPost && r.ParseForm() != nil {

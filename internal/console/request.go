@@ -187,7 +187,7 @@ func (c *Console) typed(ctx context.Context, id, who string) (out []typed, err e
 // find leads to a request by its number, as people quote it.
 func (c *Console) find(w http.ResponseWriter, r *http.Request, _ string) error {
 	id := strings.ToUpper(strings.TrimSpace(r.URL.Query().Get("id")))
-	if !ids.MatchString(id) {
+	if !ids().MatchString(id) {
 		return ledger.ErrNotFound
 	}
 	http.Redirect(w, r, shortLink("requests", id).Path, http.StatusSeeOther)

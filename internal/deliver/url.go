@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -15,10 +16,10 @@ const (
 )
 
 var (
-	hostName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?$`)
+	hostName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?$`) })
 	// Some parsers read a host that ends in a number as an IPv4 address: 2130706433, 0x7f000001, 0177.0.0.1, 127.1
 	// (https://url.spec.whatwg.org/#ends-in-a-number-checker).
-	endsInNumber = regexp.MustCompile(`(^|\.)([0-9]+|0[xX][0-9A-Fa-f]*)\.?$`)
+	endsInNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|\.)([0-9]+|0[xX][0-9A-Fa-f]*)\.?$`) })
 )
 
 // CheckURL tells, when a URL is handed in, whether messages could be sent to it: https, a host that is not this
@@ -82,7 +83,7 @@ func checkHost(u *url.URL, own bool) (here bool, err error) {
 			return false, unusable("must lead to an address on the public Internet")
 		}
 		return here, nil
-	case !hostName.MatchString(host), len(strings.TrimSuffix(host, ".")) > maxHost, endsInNumber.MatchString(host):
+	case !hostName().MatchString(host), len(strings.TrimSuffix(host, ".")) > maxHost, endsInNumber().MatchString(host):
 		return false, unusable("has a host that is neither a name nor an IP address in its usual form")
 	}
 	// RFC 6761, 6.3: localhost and all names under it are this machine.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -57,7 +58,7 @@ func (w *World) People() []subject.Subject {
 			if value == "" {
 				continue
 			}
-			id, err := subject.New(columns[n], "", value, region)
+			id, err := subject.New(columns[n], "", value, phone.In(region))
 			if err != nil {
 				panic("demo: the people are well-formed: " + err.Error())
 			}

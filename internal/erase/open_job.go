@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -51,8 +52,8 @@ type Report struct {
 }
 
 // OpenJob claims the requests that it was given, or all that are due, each for one job only. Those invited to the job
-// before it was opened are claimed as well.
-func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
+// before it was opened are claimed as well. phones reads numbers as they are written in a region.
+func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 	return func(ctx context.Context, in OpenJobIn) (OpenJobOut, error) {
 		mode := in.Input.Mode
 		switch mode {
@@ -62,10 +63,10 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		default:
 			return OpenJobOut{}, fault.New(fault.BadInput, "mode: not one of preview, approve, erase")
 		}
-		if !jobForm.MatchString(in.Job) { // nobody could look at its plan
+		if !jobForm().MatchString(in.Job) { // nobody could look at its plan
 			return OpenJobOut{}, fault.New(fault.BadInput, "the name of an execution: must be 1 to 80 letters, digits, - and _")
 		}
-		wanted, err := b.wanted(ctx, in, mode)
+		wanted, err := b.wanted(ctx, in, mode, phones)
 		if err != nil {
 			return OpenJobOut{}, err
 		}
@@ -114,7 +115,7 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 }
 
 // jobForm is the form of a job's id. Step Functions takes more in a name.
-var jobForm = regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`)
+var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`) })
 
 // sweep lists what a sweep takes that is this job, because the schedule or a person started it by its input, and writes
 // down that it began. While the last sweep works it takes nothing: that one is noted to be followed by another, which
@@ -171,7 +172,7 @@ func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err er
 }
 
 // wanted lists the requests that the input names; a subject is registered first.
-func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]string, error) {
+func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode, phones func(region string) subject.Phones) ([]string, error) {
 	ids := slices.Clone(in.Input.Requests)
 	for _, id := range in.Input.Requests {
 		if _, err := b.Ledger.Request(ctx, id); err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -185,7 +186,7 @@ func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]str
 	}
 	var s subject.Subject
 	for n, i := range in.Input.Subject.Identifiers {
-		id, err := subject.New(i.Type, i.Name, i.Value, b.Config.PhoneRegion)
+		id, err := subject.New(i.Type, i.Name, i.Value, phones(b.Config.PhoneRegion))
 		if err != nil {
 			return nil, fmt.Errorf("subject.identifiers[%d]: %w", n, err)
 		}

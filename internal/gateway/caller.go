@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-lambda-go/events"
 )
@@ -33,7 +34,7 @@ var roleClaims = [...]string{"scope", "scp", "roles", "permissions", "cognito:gr
 const maxName = 100
 
 // odd is what a name is not made of.
-var odd = regexp.MustCompile(`[^A-Za-z0-9_.:/@=+-]`)
+var odd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9_.:/@=+-]`) })
 
 func callerOf(a *events.APIGatewayV2HTTPRequestContextAuthorizerDescription) Caller {
 	switch {
@@ -62,6 +63,6 @@ func callerOf(a *events.APIGatewayV2HTTPRequestContextAuthorizerDescription) Cal
 }
 
 func fit(name string) string {
-	name = odd.ReplaceAllString(name, "_")
+	name = odd().ReplaceAllString(name, "_")
 	return name[:min(len(name), maxName)]
 }

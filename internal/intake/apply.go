@@ -9,6 +9,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -115,7 +116,7 @@ func (d Desk) applicant(a Application) (s subject.Subject, email string, err err
 			}
 			return
 		}
-		id, err := subject.New(t, "", value, d.Config.PhoneRegion)
+		id, err := subject.New(t, "", value, phone.In(d.Config.PhoneRegion))
 		if err != nil {
 			bad.Fields = append(bad.Fields, Field{field, code, text})
 			return

@@ -16,6 +16,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
 	"github.com/lethe-dsr/lethe/internal/link"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
@@ -121,9 +122,9 @@ func got[T any](v T, err error) func(t *testing.T) T {
 func person(t *testing.T, email string, more ...string) subject.Subject {
 	t.Helper()
 	s := subject.Subject{}
-	s.Add(got(subject.New(subject.Email, "", email, ""))(t))
+	s.Add(got(subject.New(subject.Email, "", email, phone.In("")))(t))
 	for _, id := range more {
-		s.Add(got(subject.New(subject.UserID, "", id, ""))(t))
+		s.Add(got(subject.New(subject.UserID, "", id, phone.In("")))(t))
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -210,7 +211,7 @@ type Filter struct {
 // List gives one page of requests, the most urgent first, and the cursor of the next one, empty at the end. The error is
 // *Invalid for a cursor that is none.
 func (d Desk) List(ctx context.Context, f Filter) (page []View, next string, err error) {
-	if f.After != "" && !cursor.MatchString(f.After) {
+	if f.After != "" && !cursor().MatchString(f.After) {
 		return nil, "", &Invalid{[]Field{{"after", "bad_value", "is no cursor of a list"}}}
 	}
 	var all []View
@@ -239,7 +240,7 @@ func (d Desk) List(ctx context.Context, f Filter) (page []View, next string, err
 }
 
 // cursor is the form of a place.
-var cursor = regexp.MustCompile(`^[01][0-9]{14}\.[0-9]{3}[^.]+$`)
+var cursor = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[01][0-9]{14}\.[0-9]{3}[^.]+$`) })
 
 // place is where a request stands in a list: the open ones first, of those the one that is due first.
 func place(v View) string {

@@ -32,6 +32,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -102,7 +103,7 @@ func sweepOnce(b *testing.B, people, devices int) {
 	subjects := make([]subject.Subject, people)
 	for n := range subjects {
 		for t, v := range map[subject.Type]string{subject.Email: benchMail(n), subject.UserID: benchUser(n)} {
-			id, err := subject.New(t, "", v, "DE")
+			id, err := subject.New(t, "", v, phone.In("DE"))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/link"
 	"github.com/lethe-dsr/lethe/internal/live"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -79,7 +80,7 @@ func (p process) minutes(n int) {
 
 func (p process) submit(n int, s intake.Submission) intake.View {
 	p.t.Helper()
-	id, err := subject.New(subject.UserID, "", fmt.Sprintf("user-%d-xxxxxxxx", n), "")
+	id, err := subject.New(subject.UserID, "", fmt.Sprintf("user-%d-xxxxxxxx", n), phone.In(""))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func (p process) show(id string) intake.View {
 
 func person(t *testing.T) subject.Subject {
 	t.Helper()
-	id, err := subject.New(subject.Email, "", "ann@example.com", "")
+	id, err := subject.New(subject.Email, "", "ann@example.com", phone.In(""))
 	if err != nil {
 		t.Fatal(err)
 	}

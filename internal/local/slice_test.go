@@ -13,8 +13,10 @@ import (
 	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
 	"github.com/lethe-dsr/lethe/internal/batch"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // short is a context that tells its first asker, the step, that its time is nearly over: the step does the least that it
@@ -61,13 +63,13 @@ func TestShortSlicesComeToTheSameEnd(t *testing.T) {
 	b.Config = w.cfg
 	target, _ := w.cfg.Target("acme-ios")
 	app := appcenter.New(appcenter.Options{Base: target.BaseURL, Token: target.Token.Reveal(), Owner: "acme", App: "ios"})
-	container, err := appcenter.OpenContainer(target.ExportContainer.Reveal(), nil)
+	box, err := container.Open(target.ExportContainer.Reveal(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	orders, _ := w.cfg.Target("acme-batch")
 	profiles := batch.New(batch.Options{Base: orders.BaseURL, APIKey: orders.APIKey.Reveal(), RESTKey: orders.RESTKey.Reveal()})
-	at := func(string) (erase.Container, error) { return container, nil }
+	at := func(string) (erase.Container, error) { return box, nil }
 
 	filing, err := erase.File(ctx, b, "cli", false, append(ann(t), people(t, []string{"user_id", "user-carol"})...))
 	if err != nil {
@@ -76,10 +78,10 @@ func TestShortSlicesComeToTheSameEnd(t *testing.T) {
 	if err := b.Ledger.Invite(ctx, "job", filing.Requests); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := erase.OpenJob(b)(ctx, erase.OpenJobIn{Job: "job", Input: erase.Input{Mode: config.Erase}}); err != nil {
+	if _, err := erase.OpenJob(b, phone.In)(ctx, erase.OpenJobIn{Job: "job", Input: erase.Input{Mode: config.Erase}}); err != nil {
 		t.Fatal(err)
 	}
-	export := erase.ExportDevices(b, func(string) (erase.Exporter, erase.Container, error) { return app, container, nil },
+	export := erase.ExportDevices(b, func(string) (erase.Exporter, erase.Container, error) { return app, box, nil },
 		func(context.Context, string) bool { return true })
 	took := map[string]int{}
 	for pass := 1; ; pass++ {
@@ -90,11 +92,11 @@ func TestShortSlicesComeToTheSameEnd(t *testing.T) {
 			t.Fatal(out, err)
 		}
 		for _, shard := range out.Shards {
-			took["match"] += inSlices(t, erase.MatchSubject(b, at), erase.MatchSubjectIn{On: on, Shard: shard})
+			took["match"] += inSlices(t, erase.MatchSubject(b, at, phone.In), erase.MatchSubjectIn{On: on, Shard: shard})
 		}
 		inSlices(t, erase.RemoveExport(b, at), on)
-		took["audiences"] += inSlices(t, erase.ListAudiences(b, func(string) (erase.AudienceLister, error) { return app, nil }), on)
-		took["notifications"] += inSlices(t, erase.ListNotifications(b, func(string) (erase.NotificationReader, error) { return app, nil }), on)
+		took["audiences"] += inSlices(t, erase.ListAudiences(b, func(string) (erase.AudienceLister, error) { return app, nil }, phone.In), on)
+		took["notifications"] += inSlices(t, erase.ListNotifications(b, func(string) (erase.NotificationReader, error) { return app, nil }, phone.In), on)
 		found := erase.Results{{Target: "acme-ios", Area: "export"}}
 		forgot := erase.Results{}
 		for _, area := range []string{erase.Devices, erase.Audiences, erase.Notifications} {

@@ -18,6 +18,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -100,7 +101,7 @@ func subjects(lists ...[]string) ([]subject.Subject, error) {
 	for _, l := range lists {
 		var s subject.Subject
 		for n := 0; n < len(l); n += 2 {
-			id, err := subject.New(subject.Type(l[n]), "", l[n+1], "DE")
+			id, err := subject.New(subject.Type(l[n]), "", l[n+1], phone.In("DE"))
 			if err != nil {
 				return nil, err
 			}

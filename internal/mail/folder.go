@@ -15,7 +15,7 @@ import (
 const folderKeeps = 1000
 
 // A Folder removes only what has a name of this form.
-var fileForm = regexp.MustCompile(`^\d{8}T\d{6}\.\d{9}Z-[A-Za-z0-9._-]+\.eml$`)
+var fileForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d{8}T\d{6}\.\d{9}Z-[A-Za-z0-9._-]+\.eml$`) })
 
 // Folder writes messages to files, for development: nothing leaves the machine.
 type Folder struct {
@@ -82,7 +82,7 @@ func (f *Folder) trim() error {
 	}
 	var names []string
 	for _, e := range entries {
-		if fileForm.MatchString(e.Name()) {
+		if fileForm().MatchString(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -23,8 +24,8 @@ const (
 )
 
 var (
-	idForm       = regexp.MustCompile(`^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$`) // a dot-atom, and a safe part of a file's name
-	languageForm = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}$`)
+	idForm       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$`) }) // a dot-atom, and a safe part of a file's name
+	languageForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}$`) })
 )
 
 // author is who messages come from.
@@ -69,9 +70,9 @@ func compose(from author, m Message, file bool) (letter, error) {
 	switch {
 	case !ok:
 		return refuse("recipient is no e-mail address")
-	case len(m.ID) > 100 || !idForm.MatchString(m.ID):
+	case len(m.ID) > 100 || !idForm().MatchString(m.ID):
 		return refuse("id is not 1 to 100 letters and digits, with . _ - between them")
-	case m.Language != "" && !languageForm.MatchString(m.Language):
+	case m.Language != "" && !languageForm().MatchString(m.Language):
 		return refuse("language is no BCP 47 tag")
 	case len(m.Subject) > maxSubject:
 		return refuse("subject is longer than 200 bytes")

@@ -3,6 +3,8 @@ package match
 import (
 	"slices"
 	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 func TestAudienceDefinition(t *testing.T) {
@@ -74,7 +76,7 @@ func TestAudienceDefinition(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.definition, func(t *testing.T) {
 			t.Parallel()
-			v := New([]Person{ann}, "DE").Audience(Audience{Definition: row.definition})
+			v := New([]Person{ann}, phone.In("DE")).Audience(Audience{Definition: row.definition})
 			if got := rules(v.Hits, "ann"); !slices.Equal(got, slices.Compact(row.want)) || v.Others != row.others {
 				t.Errorf("got %v others %v, want %v others %v", got, v.Others, row.want, row.others)
 			}
@@ -84,7 +86,7 @@ func TestAudienceDefinition(t *testing.T) {
 
 func TestAudienceOfPeopleOfOneJobNamesNoOthers(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "ann", "user_id=1", "email=ann@x.com"), person(t, "bob", "user_id=2")}, "DE")
+	m := New([]Person{person(t, "ann", "user_id=1", "email=ann@x.com"), person(t, "bob", "user_id=2")}, phone.In("DE"))
 	v := m.Audience(Audience{Name: "for ann@x.com", Definition: "userId eq '1' or userId eq '2'"})
 	if !slices.Equal(refs(v.Hits), []string{"ann", "bob"}) || v.Others {
 		t.Errorf("got %+v", v)
@@ -95,7 +97,7 @@ func FuzzDefinition(f *testing.F) {
 	for _, s := range []string{"userId eq '1234' or 'a''b' ne c", "contains(tolower(a/b),'x') and d in ('1',2.0)", "datetime'2020' eq '", "((()))'", "a eq 'b' eq eq (", "in ('x')", "') eq (", "x' eq"} {
 		f.Add(s)
 	}
-	m := New([]Person{person(f, "ann", "user_id=1234", "email=ann@x.com", "property:b=x")}, "DE")
+	m := New([]Person{person(f, "ann", "user_id=1234", "email=ann@x.com", "property:b=x")}, phone.In("DE"))
 	f.Fuzz(func(t *testing.T, definition string) {
 		m.Audience(Audience{Definition: definition})
 		list, _ := lex(definition)

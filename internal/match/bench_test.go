@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -40,7 +41,7 @@ func BenchmarkExport(b *testing.B) {
 	if err := os.WriteFile(names, []byte(strings.Join(crowd.words, "\n")+"\n"), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	m := New(crowd.people, "DE")
+	m := New(crowd.people, phone.In("DE"))
 	for _, escaped := range []bool{false, true} {
 		shape := "objects"
 		if escaped {
@@ -174,7 +175,7 @@ func newCrowd(n int) *crowd {
 	for i := range n {
 		var s subject.Subject
 		add := func(t subject.Type, v string) {
-			id, err := subject.New(t, "", v, "DE")
+			id, err := subject.New(t, "", v, phone.In("DE"))
 			if err != nil {
 				panic(err)
 			}
@@ -248,11 +249,11 @@ func (c *crowd) export(b *testing.B, file string, size int, escaped bool) map[st
 
 // BenchmarkLongLines reads lines of the greatest length, in the shapes that need most memory.
 func BenchmarkLongLines(b *testing.B) {
-	id, err := subject.New(subject.Email, "", "ann@x.com", "")
+	id, err := subject.New(subject.Email, "", "ann@x.com", phone.In(""))
 	if err != nil {
 		b.Fatal(err)
 	}
-	m := New([]Person{{Ref: "ann", Identifiers: []subject.Identifier{id}}}, "")
+	m := New([]Person{{Ref: "ann", Identifiers: []subject.Identifier{id}}}, phone.In(""))
 	for shape, line := range map[string]longLine{
 		"string":     {head: `{"installId":"i","p":"ann@x.com","x":"`, repeat: `y`, tail: `"}`},
 		"container":  {head: `{"installId":"i","properties":"{\"p\":\"ann@x.com\",\"x\":\"`, repeat: `y`, tail: `\"}"}`},

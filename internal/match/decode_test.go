@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 func TestDeviceMatches(t *testing.T) {
@@ -73,7 +75,7 @@ func TestDeviceMatches(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			o := devices(t, New([]Person{person(t, "ann", ann...)}, "DE"), row.line)
+			o := devices(t, New([]Person{person(t, "ann", ann...)}, phone.In("DE")), row.line)
 			var got []Rule
 			for _, d := range o.devices {
 				got = append(got, rules(d.Hits, "ann")...)
@@ -88,7 +90,7 @@ func TestDeviceMatches(t *testing.T) {
 
 func TestDeviceComesBackAsExported(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "ann", "email=ann@x.com", "install_id="+ids+"b2")}, "DE")
+	m := New([]Person{person(t, "ann", "email=ann@x.com", "install_id="+ids+"b2")}, phone.In("DE"))
 	o := devices(t, m, `{"InstallId":" not-A-uuid ","userId":1234.0,"p":"ann@x.com"}`+"\n"+`{"InstallId":"`+ids+`B2","UserId":"Bob"}`)
 	if len(o.devices) != 2 || o.devices[0].InstallID != " not-A-uuid " || o.devices[0].UserID != "1234.0" || o.devices[1].InstallID != ids+"B2" || o.devices[1].UserID != "Bob" {
 		t.Fatalf("got %+v", o.devices)
@@ -97,7 +99,7 @@ func TestDeviceComesBackAsExported(t *testing.T) {
 
 func TestALineWithTwoInstallIDsIsTwoDevices(t *testing.T) {
 	t.Parallel()
-	o := devices(t, New([]Person{person(t, "ann", "email=ann@x.com")}, "DE"), `{"installId":"a","installId":"b","installId":"a","deviceId":"c","p":"ann@x.com"}`)
+	o := devices(t, New([]Person{person(t, "ann", "email=ann@x.com")}, phone.In("DE")), `{"installId":"a","installId":"b","installId":"a","deviceId":"c","p":"ann@x.com"}`)
 	if len(o.devices) != 2 || o.devices[0].InstallID != "a" || o.devices[1].InstallID != "b" || o.tally.Devices != 1 {
 		t.Fatalf("got %+v", o)
 	}
@@ -107,7 +109,7 @@ func TestLearnedIdsOnDevices(t *testing.T) {
 	t.Parallel()
 	ann := person(t, "ann", "email=ann@x.com")
 	ann.Installs, ann.UserIDs = []string{ids + "C3", "Raw-1"}, []string{"shared-tablet"}
-	m := New([]Person{ann, person(t, "bob", "email=bob@x.com")}, "DE")
+	m := New([]Person{ann, person(t, "bob", "email=bob@x.com")}, phone.In("DE"))
 	o := devices(t, m, `{"installId":"`+ids+`c3"}`+"\n"+`{"installId":"Raw-1"}`+"\n"+`{"installId":"raw-1"}`+"\n"+`{"installId":"i","userId":"shared-tablet"}`)
 	if len(o.devices) != 2 || o.devices[0].InstallID != ids+"c3" || o.devices[1].InstallID != "Raw-1" {
 		t.Fatalf("got %+v, want the two learned installs and no match by the learned user id", o.devices)
@@ -152,7 +154,7 @@ func TestSharedDevice(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			o := devices(t, New(people(t), "DE"), `{"installId":"i",`+row.line+`}`)
+			o := devices(t, New(people(t), phone.In("DE")), `{"installId":"i",`+row.line+`}`)
 			if len(o.devices) != 1 {
 				t.Fatalf("got %d devices", len(o.devices))
 			}
@@ -215,7 +217,7 @@ func TestUnreadableLines(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			o := devices(t, New([]Person{ann}, "DE"), row.line+"\n"+`{"installId":"i"}`)
+			o := devices(t, New([]Person{ann}, phone.In("DE")), row.line+"\n"+`{"installId":"i"}`)
 			if o.tally.Unreadable != 1 || o.tally.Devices != 1 || len(o.devices) != 0 {
 				t.Fatalf("got %+v, want one unreadable line and one device", o)
 			}
@@ -228,7 +230,7 @@ func TestUnreadableLines(t *testing.T) {
 
 func TestAWholeLineIsSearchedWhateverItsLength(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "ann", "email=ann@x.com"), person(t, "bob", "email=bob@x.com")}, "DE")
+	m := New([]Person{person(t, "ann", "email=ann@x.com"), person(t, "bob", "email=bob@x.com")}, phone.In("DE"))
 	for _, length := range []int{rawWindow - 40, rawWindow + rawOverlap} {
 		for shift := 0; shift < 40; shift += 13 {
 			line := `{"a":"` + strings.Repeat("é ", (length+shift)/3) + `ann@x.com","b":"xbob@x.com` + strings.Repeat("y", 1000)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 func TestBlobShapes(t *testing.T) {
@@ -36,7 +38,7 @@ func TestBlobShapes(t *testing.T) {
 			t.Run(row.name+"/"+reader, func(t *testing.T) {
 				t.Parallel()
 				var got []string
-				tally, err := New([]Person{person(t, "ann", "email=ann@x.com")}, "DE").Devices(t.Context(), wrap(strings.NewReader(row.blob)), Span{}, nil,
+				tally, err := New([]Person{person(t, "ann", "email=ann@x.com")}, phone.In("DE")).Devices(t.Context(), wrap(strings.NewReader(row.blob)), Span{}, nil,
 					func(d Device) error { got = append(got, d.InstallID); return nil }, func([]string) error { return nil })
 				want := Tally{Devices: int64(len(row.want)), Unreadable: row.unreadable, Bytes: int64(len(row.blob)), Next: int64(len(row.blob))}
 				if err != nil || !slices.Equal(got, row.want) || tally != want {
@@ -50,7 +52,7 @@ func TestBlobShapes(t *testing.T) {
 // However a blob is cut, every line is read once, and by the span in which it begins.
 func TestSpansShareABlob(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "ann", "email=ann@x.com")}, "DE")
+	m := New([]Person{person(t, "ann", "email=ann@x.com")}, phone.In("DE"))
 	var blob strings.Builder
 	blob.WriteString("\uFEFF")
 	var want []string
@@ -87,7 +89,7 @@ func TestSpansShareABlob(t *testing.T) {
 
 func TestWorkStopsAtALineEndAndGoesOnThere(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "ann", "email=ann@x.com")}, "DE")
+	m := New([]Person{person(t, "ann", "email=ann@x.com")}, phone.In("DE"))
 	var blob strings.Builder
 	for n := range 3000 {
 		fmt.Fprintf(&blob, `{"installId":"d%d","p":"ann@x.com","x":%q}`+"\n", n, strings.Repeat("y", 1000))
@@ -117,7 +119,7 @@ func TestWorkStopsAtALineEndAndGoesOnThere(t *testing.T) {
 
 func TestMoreIsAskedAtLeastOncePerMiB(t *testing.T) {
 	t.Parallel()
-	m := New(nil, "")
+	m := New(nil, phone.In(""))
 	for _, line := range []int{100, 9 << 20} { // the last one is a single line, too long to be kept
 		blob := strings.Repeat(strings.Repeat("\u00e9", line/2-1)+"-\n", max(1, (2<<20)/line))
 		asked := 0
@@ -130,7 +132,7 @@ func TestMoreIsAskedAtLeastOncePerMiB(t *testing.T) {
 
 func TestErrorsComeBackAsTheyAre(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "ann", "email=ann@x.com")}, "DE")
+	m := New([]Person{person(t, "ann", "email=ann@x.com")}, phone.In("DE"))
 	good, bad := `{"installId":"a","p":"ann@x.com"}`+"\n", `{"installId":"b","p":"ann@x.com"`+"\n"
 	broken := errors.New("broken")
 	fine := func(Device) error { return nil }
@@ -171,7 +173,7 @@ func (stuck) Read([]byte) (int, error) { return 0, nil }
 
 func TestLongLines(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "ann", "email=ann@x.com")}, "DE")
+	m := New([]Person{person(t, "ann", "email=ann@x.com")}, phone.In("DE"))
 	of := func(length int, mail string) string {
 		head, tail := `{"installId":"long","x":"`, `","p":"`+mail+`"}`
 		return head + strings.Repeat("y", length-len(head)-len(tail)) + tail
@@ -184,7 +186,7 @@ func TestLongLines(t *testing.T) {
 }
 
 func TestLinesOfNobodyAllocateNothing(t *testing.T) {
-	m := New([]Person{person(t, "ann", "email=ann@x.com", "user_id=1234", "phone=+491711234567", "property:plan=gold")}, "DE")
+	m := New([]Person{person(t, "ann", "email=ann@x.com", "user_id=1234", "phone=+491711234567", "property:plan=gold")}, phone.In("DE"))
 	s := scanner{filter: &m.filter}
 	lines := [][]byte{
 		[]byte(`{"installId":"i","userId":"bob@x.com","customProperties":{"phone":"0171 7654321","n":12.5,"city":"Köln","x":[true,null,{"y":-1}]},"device":{"locale":"de"}}`),
@@ -210,7 +212,7 @@ func TestLinesOfNobodyAllocateNothing(t *testing.T) {
 // Several workers share one matcher.
 func TestAMatcherServesSeveralWorkers(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "ann", "email=ann@x.com", "phone=+491711234567")}, "DE")
+	m := New([]Person{person(t, "ann", "email=ann@x.com", "phone=+491711234567")}, phone.In("DE"))
 	blob := strings.Repeat(`{"installId":"i","p":"ann@x.com","q":"0171 1234567"}`+"\n"+`{"x":"ann@x.com"}`+"\n", 20)
 	done := make(chan int)
 	for range 4 {
@@ -240,11 +242,11 @@ func TestTheFilterSeesEveryPhoneNumberThatTheReaderFinds(t *testing.T) {
 			for i := range v {
 				v[i] = "0123456789+ -()/."[random.IntN(17)]
 			}
-			e164, ok := phoneOf(string(v), region)
+			e164, ok := phoneOf(string(v), phone.In(region))
 			if !ok {
 				continue
 			}
-			x := newPeople(nil, region)
+			x := newPeople(nil, phone.In(region))
 			x.phone[e164] = []int32{0}
 			f := newFilter(&x)
 			if !f.text(v, true) {

@@ -30,16 +30,16 @@ type Hit struct {
 
 // Matcher looks for a fixed set of people. It does not change, and may be used by several goroutines at once.
 type Matcher struct {
-	refs   []string
-	people people
-	filter filter
-	tokens tokens
-	region string
+	refs    []string
+	people  people
+	filter  filter
+	tokens  tokens
+	numbers subject.Phones
 }
 
-// New makes a matcher. region is the ISO country code of phone numbers without a country code, or "".
-func New(list []Person, region string) *Matcher {
-	m := &Matcher{refs: make([]string, len(list)), people: newPeople(list, region), region: region}
+// New makes a matcher; phones reads numbers as they are written in the country of what is searched.
+func New(list []Person, phones subject.Phones) *Matcher {
+	m := &Matcher{refs: make([]string, len(list)), people: newPeople(list, phones), numbers: phones}
 	for n, p := range list {
 		m.refs[n] = p.Ref
 	}

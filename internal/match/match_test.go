@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -16,7 +17,7 @@ func person(t testing.TB, ref string, ids ...string) Person {
 	for _, s := range ids {
 		kind, v, _ := strings.Cut(s, "=")
 		kind, name, _ := strings.Cut(kind, ":")
-		id, err := subject.New(subject.Type(kind), name, v, "DE")
+		id, err := subject.New(subject.Type(kind), name, v, phone.In("DE"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +82,7 @@ func TestEveryRuleHasItsWords(t *testing.T) {
 
 func TestHitsAreUniqueAndInTheOrderOfPeople(t *testing.T) {
 	t.Parallel()
-	m := New([]Person{person(t, "b", "email=ann@x.com"), person(t, "a", "email=ann@x.com", "user_id=ann")}, "DE")
+	m := New([]Person{person(t, "b", "email=ann@x.com"), person(t, "a", "email=ann@x.com", "user_id=ann")}, phone.In("DE"))
 	o := devices(t, m, `{"installId":"i","userId":"ann","properties":{"a":"ann@x.com","b":"ANN@x.com"}}`)
 	want := []Hit{{"b", EmailInProperty}, {"a", ByUserID}, {"a", EmailInProperty}}
 	if len(o.devices) != 1 || !slices.Equal(o.devices[0].Hits, want) {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 func TestNotification(t *testing.T) {
@@ -54,7 +56,7 @@ func TestNotification(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			v := New([]Person{ann}, "DE").Notification(row.n)
+			v := New([]Person{ann}, phone.In("DE")).Notification(row.n)
 			if got := rules(v.Hits, "ann"); !slices.Equal(got, row.want) || v.Others != row.others {
 				t.Errorf("got %v others %v, want %v others %v", got, v.Others, row.want, row.others)
 			}

@@ -30,7 +30,7 @@ type people struct {
 	namesEmail, namesPhone []bool // by person: whether the request names an identifier of this type
 }
 
-func newPeople(list []Person, region string) people {
+func newPeople(list []Person, phones subject.Phones) people {
 	x := people{
 		email: map[string][]int32{}, phone: map[string][]int32{}, user: map[string][]int32{},
 		learned: map[string][]int32{}, install: map[string][]int32{}, property: map[named][]int32{},
@@ -41,7 +41,7 @@ func newPeople(list []Person, region string) people {
 	for n, p := range list {
 		who := int32(n)
 		for _, id := range p.Identifiers {
-			x.add(who, id, region)
+			x.add(who, id, phones)
 		}
 		for _, v := range p.Installs {
 			put(x.install, installKey(v), who)
@@ -54,13 +54,13 @@ func newPeople(list []Person, region string) people {
 			if c, ok := plainDecimal(v); ok {
 				put(x.learnedNumber, c, who)
 			}
-			x.own(v, region)
+			x.own(v, phones)
 		}
 	}
 	return x
 }
 
-func (x *people) add(who int32, id subject.Identifier, region string) {
+func (x *people) add(who int32, id subject.Identifier, phones subject.Phones) {
 	v := id.Value()
 	if v == "" {
 		return
@@ -86,14 +86,14 @@ func (x *people) add(who int32, id subject.Identifier, region string) {
 			put(x.propertyNumber, named{id.Name, c}, who)
 		}
 	}
-	x.own(v, region)
+	x.own(v, phones)
 }
 
-func (x *people) own(v, region string) {
+func (x *people) own(v string, phones subject.Phones) {
 	if e := subject.NormalEmail(v); strings.Contains(e, "@") {
 		x.ownEmail[e] = true
 	}
-	if p, ok := phoneOf(v, region); ok {
+	if p, ok := phoneOf(v, phones); ok {
 		x.ownPhone[p] = true
 	}
 }
@@ -174,7 +174,7 @@ func (m *Matcher) wholePhone(v string, p place, f finds) {
 	if len(m.people.phone) == 0 {
 		return
 	}
-	if e164, ok := phoneOf(v, m.region); ok {
+	if e164, ok := phoneOf(v, m.numbers); ok {
 		f.add(m.people.phone[e164], isPhone, p)
 	}
 	if e164, ok := fullNumber(v); ok {

@@ -3,8 +3,6 @@ package match
 import (
 	"strings"
 	"unicode/utf8"
-
-	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // Numbers in a text are looked for in runs: groups of digits with spaces, dots, dashes, slashes and brackets between
@@ -48,10 +46,10 @@ func (m *Matcher) foreignPhone(text string) bool {
 				e164, ok := "", false
 				switch {
 				case startsInternational(number):
-					e164, ok = subject.NormalPhone(number, m.region)
+					e164, ok = m.numbers.Normal(number)
 				case strings.HasPrefix(number, "000"): // valid in some regions by the letter; a filler in real texts
 				case number[0] == '0' || j > i:
-					e164, ok = validPhone(number, m.region)
+					e164, ok = m.numbers.Valid(number)
 				}
 				full, _ := fullNumber(number)
 				if ok && !m.people.ownPhone[e164] && !m.people.ownPhone[full] {
@@ -72,7 +70,7 @@ func (m *Matcher) ownPhones(r *run, hit func(e164 string)) {
 				continue
 			}
 			number := r.number(i, j)
-			e164, _ := phoneOf(number, m.region)
+			e164, _ := phoneOf(number, m.numbers)
 			if _, known := m.people.phone[e164]; !known {
 				e164, _ = fullNumber(number)
 			}

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // both reads a blob with and without the scanner.
@@ -35,7 +37,7 @@ func crowded(t testing.TB) *Matcher {
 		person(t, "kim", "email=kälte@x.com", "user_id=Kö@1", "property:n=12.50", "property:vip=false"),
 		person(t, "num", "user_id=1000", "user_id=1e3", "property:z=-0", "email=kim@x.com"),
 		person(t, "abroad", "phone=+12125551234"),
-	}, "DE")
+	}, phone.In("DE"))
 }
 
 // nasty draws lines that are nearly devices.

@@ -5,8 +5,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/nyaruka/phonenumbers"
-
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -26,7 +24,7 @@ func isPhoneRune(r rune) bool {
 
 // phoneOf gives the E.164 form of a value that is a phone number as a whole. Words are no numbers here, although
 // 1-800-FLOWERS can be dialled.
-func phoneOf(v, region string) (string, bool) {
+func phoneOf(v string, phones subject.Phones) (string, bool) {
 	digits := 0
 	for _, r := range v {
 		if !isPhoneRune(r) {
@@ -47,22 +45,13 @@ func phoneOf(v, region string) (string, bool) {
 			return r
 		}, v)
 	}
-	return subject.NormalPhone(v, region)
+	return phones.Normal(v)
 }
 
 func isFormat(r rune) bool { return unicode.Is(unicode.Cf, r) }
 
 // maxPhoneDigits bounds what is tried as a number: E.164 has 15 digits, to which come an exit code and a (0).
 const maxPhoneDigits = 20
-
-// validPhone gives the E.164 form of a number that is really assigned to somebody's range, not only long enough.
-func validPhone(v, region string) (string, bool) {
-	n, err := phonenumbers.Parse(v, strings.ToUpper(region))
-	if err != nil || !phonenumbers.IsValidNumber(n) {
-		return "", false
-	}
-	return phonenumbers.Format(n, phonenumbers.E164), true
-}
 
 // startsInternational tells whether a phone number says its country itself. No country code begins with 0.
 func startsInternational(v string) bool {
@@ -106,7 +95,7 @@ func (m *Matcher) carries(v value, hinted bool) (email, phone bool) {
 		}
 		text = d
 	}
-	e164, ok := phoneOf(text, m.region)
+	e164, ok := phoneOf(text, m.numbers)
 	if !ok {
 		return false, false
 	}
@@ -114,7 +103,7 @@ func (m *Matcher) carries(v value, hinted bool) (email, phone bool) {
 		if !hinted {
 			return false, false
 		}
-		if _, ok = validPhone(text, m.region); !ok {
+		if _, ok = m.numbers.Valid(text); !ok {
 			return false, false
 		}
 	}

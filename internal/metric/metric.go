@@ -24,7 +24,7 @@ const maxLines = 200
 
 // plain is what CloudWatch takes as a dimension's value: printable ASCII, not beginning with a colon. It allows 1,024
 // characters; nothing that is meant to stand here has as many as 200.
-var plain = regexp.MustCompile(`^[!-9;-~][ -~]{0,199}$`)
+var plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[!-9;-~][ -~]{0,199}$`) })
 
 // Of is what a number is of: values for the dimensions of its metric, the others empty.
 type Of struct {
@@ -54,7 +54,7 @@ func (o Of) value(d Dimension) string {
 // fits tells whether o has a usable value for every dimension of a metric.
 func (o Of) fits(n Name) bool {
 	for _, d := range By(n) {
-		if !plain.MatchString(o.value(d)) {
+		if !plain().MatchString(o.value(d)) {
 			return false
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/deliver"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -45,12 +46,12 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		n := len(s.Subject.Identifiers)
-		if s.Channel != "opendsr" || string(s.Body) != body || !uuid4.MatchString(s.External) || s.Key != s.External || s.By != "" || s.Urgent ||
+		if s.Channel != "opendsr" || string(s.Body) != body || !uuid4().MatchString(s.External) || s.Key != s.External || s.By != "" || s.Urgent ||
 			s.Regulation != config.GDPR && s.Regulation != config.CCPA || n == 0 || n > subject.MaxIdentifiers || len(s.Callbacks) > maxCallbacks {
 			t.Errorf("took %+v", s)
 		}
 		for _, i := range s.Subject.Identifiers {
-			if _, err := subject.New(i.Type, i.Name, i.Value(), ""); err != nil {
+			if _, err := subject.New(i.Type, i.Name, i.Value(), phone.In("")); err != nil {
 				t.Error(err)
 			}
 		}

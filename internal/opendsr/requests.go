@@ -62,7 +62,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 
 // sent finds the request that the caller submitted under the id in the path: ids of others are not found.
 func (p *Processor) sent(r *http.Request) (id string, v intake.View, err error) {
-	if id = r.PathValue("id"); !uuid4.MatchString(id) {
+	if id = r.PathValue("id"); !uuid4().MatchString(id) {
 		return id, v, ledger.ErrNotFound
 	}
 	v, err = p.Desk.Sent(r.Context(), channel, p.Who(r.Context()), id)

@@ -91,7 +91,7 @@ func (p *Processor) kept(now time.Time) (*signer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), loading)
 	defer cancel()
 	for n := 1; ; n++ {
-		sealed, err := p.Base.Ledger.Keep(ctx, fmt.Sprintf("opendsr/%s/%d", p.domain, n), func() ([]byte, error) {
+		sealed, err := p.Base.Ledger.Keep(ctx, fmt.Sprintf("opendsr/%s/%d", p.domain, n), time.Time{}, func() ([]byte, error) {
 			text, err := makePair(p.domain, now)
 			if err != nil {
 				return nil, err

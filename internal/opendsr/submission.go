@@ -7,12 +7,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/deliver"
 	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -46,8 +48,12 @@ const (
 )
 
 var (
-	uuid4   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`) // §1.1: version 4, lower case
-	rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)             // time.Parse takes a bit more
+	uuid4 = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	}) // §1.1: version 4, lower case
+	rfc3339 = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
+	}) // time.Parse takes a bit more
 )
 
 // parse makes a submission of the body of a request, without saying who sent it; *intake.Invalid.
@@ -63,7 +69,7 @@ func (p *Processor) parse(body []byte) (intake.Submission, error) {
 		return s, &intake.Invalid{Fields: f.bad}
 	}
 	s.Regulation = config.Regulation(f.oneOf(fieldRegulation, in[fieldRegulation], string(config.GDPR), string(config.CCPA)))
-	if s.External = f.text(fieldID, in[fieldID]); s.External != "" && !uuid4.MatchString(s.External) {
+	if s.External = f.text(fieldID, in[fieldID]); s.External != "" && !uuid4().MatchString(s.External) {
 		f.add(fieldID, "not_uuid", "must be a UUID of version 4 in lower case")
 	}
 	s.Key = s.External
@@ -89,7 +95,7 @@ func (f *form) submitted(raw json.RawMessage, now time.Time) {
 	}
 	t, err := time.Parse(time.RFC3339, v)
 	switch {
-	case err != nil || !rfc3339.MatchString(v):
+	case err != nil || !rfc3339().MatchString(v):
 		f.add(fieldSubmitted, "not_time", "must be a date and time of RFC 3339, such as 2018-10-02T15:00:00Z")
 	case t.After(now.Add(ahead)):
 		f.add(fieldSubmitted, "in_future", "is more than a day in the future")
@@ -117,7 +123,7 @@ func (p *Processor) subject(f *form, in map[string]json.RawMessage) subject.Subj
 	var s subject.Subject
 	before := len(f.bad)
 	add := func(name string, t subject.Type, value string) {
-		id, err := subject.New(t, "", value, p.Base.Config.PhoneRegion)
+		id, err := subject.New(t, "", value, phone.In(p.Base.Config.PhoneRegion))
 		if err != nil {
 			f.add(name, "bad_value", err.Error()) // it names the type, never the value
 			return

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -27,7 +28,7 @@ func Short(s subject.Subject) (n int) {
 // identifier makes one, and refuses what programs write where there is no value: it would make one person of all rows
 // that have it, and it would match strangers whose app made the same mistake.
 func identifier(kind subject.Type, name, value, region string) (subject.Identifier, error) {
-	id, err := subject.New(kind, name, value, region)
+	id, err := subject.New(kind, name, value, phone.In(region))
 	if err == nil && (kind == subject.UserID && placeholder(value) || kind == subject.InstallID && id.Value() == uuid.Nil.String()) {
 		return subject.Identifier{}, fault.New(fault.BadInput, "%s: is a word for \"no value\", and nobody's; leave it out", kind)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"go/ast"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -68,11 +67,7 @@ func TestAlarmsAndDashboardShowWhatIsMeasured(t *testing.T) {
 func TestEveryAlarmSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	d := template(t)
-	guide, err := os.ReadFile("../../docs/operations.md")
-	headings := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(guide), -1) {
-		headings[strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
-	}
+	headings := anchors(documents(t)["docs/operations.md"])
 	alarms := d.typed("AWS::CloudWatch::Alarm")
 	for _, name := range alarms {
 		p := d.Resources[name]["Properties"]
@@ -80,7 +75,7 @@ func TestEveryAlarmSaysWhatToDo(t *testing.T) {
 		m := regexp.MustCompile(`^.{20,}\. See docs/operations\.md#([a-z-]+)$`).FindStringSubmatch(text)
 		if m == nil || m[1] != dashed(strings.TrimSuffix(name, "Alarm"), "-") && !strings.HasPrefix(dashed(name, "-"), m[1]) {
 			t.Errorf("%s says %q: no sentence, or no place in the guide", name, text)
-		} else if err == nil && !headings[m[1]] {
+		} else if !headings[m[1]] {
 			t.Errorf("docs/operations.md has no heading for #%s of %s", m[1], name)
 		}
 		if topic := fmt.Sprint(at(p, "AlarmActions")); topic != "[map[Ref:Alarms]]" {

@@ -21,7 +21,7 @@ func may() map[string][]string {
 	with := func(more ...string) []string { return append(base, more...) }
 	return map[string][]string{
 		"cmd/lethe":     {"internal/cli"},
-		"internal/demo": with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
+		"internal/demo": with("internal/phone", "internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
 		"internal/boot": with("internal/config", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/metric", "internal/provider", "internal/seal/kmskey", "internal/step", "internal/steps"),
 		"internal/service": with("internal/boot", "internal/config", "internal/deliver", "internal/door", "internal/duty", "internal/erase", "internal/gateway", "internal/gauge", "internal/intake",
 			"internal/ledger", "internal/link", "internal/live", "internal/mail", "internal/metric", "internal/opendsr", "internal/outbox", "internal/step", "internal/steps", "internal/web"),
@@ -30,16 +30,16 @@ func may() map[string][]string {
 		"internal/awsfault":         {},
 		"internal/awslocal":         {"internal/asl", "internal/awsfault", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/runtimeapi", "internal/seal/kmskey", "internal/seal/kmstest", "internal/steps", "statemachine"},
 		"internal/awslocal/awstest": {"internal/awslocal", "internal/ledger/dynamotest"},
-		"internal/local": with("internal/asl", "internal/config", "internal/erase", "internal/ledger", "internal/ledger/boltstore", "internal/provider", "internal/seal", "internal/step", "internal/steps", "internal/subject", "statemachine",
+		"internal/local": with("internal/phone", "internal/container", "internal/asl", "internal/config", "internal/erase", "internal/ledger", "internal/ledger/boltstore", "internal/provider", "internal/seal", "internal/step", "internal/steps", "internal/subject", "statemachine",
 			"internal/deliver", "internal/door", "internal/duty", "internal/intake", "internal/link", "internal/live", "internal/mail", "internal/outbox"),
 		"internal/door":                    with("internal/api", "internal/config", "internal/console", "internal/form", "internal/intake", "internal/ledger", "internal/live", "internal/opendsr", "internal/page", "internal/web", "statemachine"),
 		"internal/form":                    with("internal/config", "internal/duty", "internal/erase", "internal/intake", "internal/ledger", "internal/page", "internal/subject"),
 		"internal/console":                 with("internal/config", "internal/duty", "internal/erase", "internal/intake", "internal/ledger", "internal/live", "internal/page", "internal/subject", "internal/web", "statemachine"),
-		"internal/api":                     with("internal/config", "internal/erase", "internal/intake", "internal/ledger", "internal/subject", "internal/web"),
-		"internal/opendsr":                 with("internal/config", "internal/deliver", "internal/duty", "internal/erase", "internal/intake", "internal/ledger", "internal/subject", "internal/web"),
+		"internal/api":                     with("internal/phone", "internal/config", "internal/erase", "internal/intake", "internal/ledger", "internal/subject", "internal/web"),
+		"internal/opendsr":                 with("internal/phone", "internal/config", "internal/deliver", "internal/duty", "internal/erase", "internal/intake", "internal/ledger", "internal/subject", "internal/web"),
 		"internal/web":                     with("internal/config", "internal/intake", "internal/ledger"),
 		"internal/page":                    {},
-		"internal/intake":                  with("internal/config", "internal/duty", "internal/erase", "internal/ledger", "internal/link", "internal/subject"),
+		"internal/intake":                  with("internal/phone", "internal/config", "internal/duty", "internal/erase", "internal/ledger", "internal/link", "internal/subject"),
 		"internal/outbox":                  with("internal/config", "internal/deliver", "internal/duty", "internal/erase", "internal/intake", "internal/ledger", "internal/link", "internal/mail"),
 		"internal/live":                    with("internal/asl", "internal/erase"),
 		"internal/link":                    {},
@@ -48,9 +48,11 @@ func may() map[string][]string {
 		"internal/duty":                    with("internal/config"),
 		"internal/erase":                   with("internal/appcenter", "internal/batch", "internal/config", "internal/duty", "internal/ledger", "internal/match", "internal/subject"),
 		"internal/match":                   with("internal/subject"),
-		"internal/people":                  with("internal/subject"),
+		"internal/people":                  with("internal/phone", "internal/subject"),
 		"internal/config":                  with("internal/subject"),
 		"internal/subject":                 base,
+		"internal/phone":                   {"internal/subject"},
+		"internal/executions":              {"internal/boot"},
 		"internal/provider":                base,
 		"internal/provider/contracttest":   {},
 		"internal/appcenter":               with("internal/provider"),
@@ -67,7 +69,8 @@ func may() map[string][]string {
 		"internal/seal/kmstest":            {"internal/awsfault"},
 		"internal/seal/sealtest":           with("internal/seal"),
 		"internal/step":                    base,
-		"internal/steps":                   with("internal/appcenter", "internal/batch", "internal/config", "internal/erase", "internal/provider", "internal/step"),
+		"internal/steps":                   with("internal/subject", "internal/appcenter", "internal/batch", "internal/config", "internal/erase", "internal/provider", "internal/step"),
+		"internal/container":               with("internal/appcenter"),
 		"internal/fault":                   {},
 		"internal/asl":                     {},
 		"internal/gauge":                   {"internal/duty", "internal/ledger", "internal/metric"},
@@ -133,7 +136,7 @@ func sources(t *testing.T) []source {
 func TestDependenciesPointOneWay(t *testing.T) {
 	t.Parallel()
 	allowed := may()
-	aws := []string{"internal/awslocal", "internal/boot", "internal/gateway", "internal/service", "internal/step", "internal/local", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/seal/kmskey", "internal/seal/kmstest"}
+	aws := []string{"internal/awslocal", "internal/boot", "internal/executions", "internal/gateway", "internal/service", "internal/step", "internal/local", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/seal/kmskey", "internal/seal/kmstest"}
 	seen := map[string]bool{}
 	for _, s := range sources(t) {
 		seen[s.dir] = true
@@ -143,7 +146,7 @@ func TestDependenciesPointOneWay(t *testing.T) {
 		list, ok := allowed[s.dir]
 		function := strings.HasPrefix(s.dir, "functions/")
 		if function { // they only connect
-			list, ok = []string{"internal/boot", "internal/service", "internal/step", "internal/steps"}, true
+			list, ok = []string{"internal/boot", "internal/container", "internal/executions", "internal/phone", "internal/service", "internal/step", "internal/steps"}, true
 		}
 		if !ok {
 			t.Errorf("package %s is not on the list: say what it may import", s.dir)
@@ -189,7 +192,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 }
 
 // Package variables are hidden arguments, and init runs before anybody can stop it. Errors that callers compare with,
-// embedded files, compile-time checks, compiled expressions and fixed arrays are no such thing.
+// embedded files, compile-time checks, compiled expressions, values made once and fixed arrays are no such thing.
 func TestNoInitAndNoPackageVariables(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {
@@ -217,12 +220,13 @@ func TestNoInitAndNoPackageVariables(t *testing.T) {
 	}
 }
 
-// constant tells whether a value is a compiled regular expression or an array: Go has no constants of these.
+// constant tells whether a value is a compiled regular expression, sync.OnceValue's or an array: Go has no constants of
+// these.
 func constant(v ast.Expr) bool {
 	switch v := v.(type) {
 	case *ast.CallExpr:
 		f, ok := v.Fun.(*ast.SelectorExpr)
-		return ok && f.Sel.Name == "MustCompile"
+		return ok && (f.Sel.Name == "MustCompile" || f.Sel.Name == "OnceValue")
 	case *ast.CompositeLit:
 		a, ok := v.Type.(*ast.ArrayType)
 		return ok && a.Len != nil

@@ -34,6 +34,8 @@ type process struct {
 	served chan struct{}
 	exited chan struct{}
 	next   chan *call
+	asked  chan struct{} // closed when the process asks for its first invocation
+	ask    sync.Once
 	arn    string
 
 	mu      sync.Mutex
@@ -63,7 +65,8 @@ func start(name, bootstrap string, env []string, log io.Writer) (*process, error
 		return nil, fmt.Errorf("serve the Lambda Runtime API: %w", err)
 	}
 	p := &process{
-		served: make(chan struct{}), exited: make(chan struct{}), next: make(chan *call), arn: functionARN + name,
+		served: make(chan struct{}), exited: make(chan struct{}), next: make(chan *call),
+		asked: make(chan struct{}), arn: functionARN + name,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", p.serveNext)
@@ -172,6 +175,7 @@ func (p *process) gone() error {
 }
 
 func (p *process) serveNext(w http.ResponseWriter, r *http.Request) {
+	p.ask.Do(func() { close(p.asked) })
 	p.mu.Lock()
 	busy := p.current != nil
 	p.ready = true

@@ -64,6 +64,12 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return nil, err
 	}
 	out, again, err := p.invoke(ctx, payload)
+	f.put(p, again)
+	return out, err
+}
+
+// put lets a process wait for another invocation, or ends it.
+func (f *Function) put(p *process, again bool) {
 	f.mu.Lock()
 	again = again && !f.closed
 	if again {
@@ -75,7 +81,26 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if !again {
 		p.end()
 	}
-	return out, err
+}
+
+// Warm has a process ask for its first invocation, as Lambda does ahead of calls where that is paid for: it returns when
+// the process has come so far. The next Invoke is this process's.
+func (f *Function) Warm(ctx context.Context) error {
+	p, err := f.take()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.asked:
+		f.put(p, true)
+		return nil
+	case <-p.exited:
+		err = p.gone()
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	f.put(p, false)
+	return err
 }
 
 // take gives a process that waits, or a new one.

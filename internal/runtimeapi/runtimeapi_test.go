@@ -155,6 +155,30 @@ func TestAFunctionAnswers(t *testing.T) {
 	}
 }
 
+func TestAWarmProcessTakesTheNextInvocation(t *testing.T) {
+	t.Parallel()
+	f := function(t, "echo", &log{})
+	if err := f.Warm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Warm(t.Context()); err != nil { // which waits already
+		t.Fatal(err)
+	}
+	out, err := f.Invoke(t.Context(), []byte(`"x"`))
+	if err != nil || !strings.Contains(string(out), `"n":1`) {
+		t.Errorf("%s, %v", out, err)
+	}
+	f.Close()
+	if err := f.Warm(t.Context()); err == nil {
+		t.Error("a closed function is warm")
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := function(t, "rude", &log{}).Warm(gone); err == nil {
+		t.Error("a function is warm that nobody waits for")
+	}
+}
+
 func wantError(t *testing.T, err error, name string) {
 	t.Helper()
 	var e *runtimeapi.Error

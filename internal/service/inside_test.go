@@ -26,10 +26,13 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awslocal/awstest"
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/metric/metrictest"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/service"
 	"github.com/lethe-dsr/lethe/internal/step"
@@ -145,12 +148,12 @@ func open(t *testing.T, mode config.Mode, o asl.Options) *inside {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := steps.All(s.boot.Base, s.boot.Link, signer, s.boot.Alive())
+	containers, err := steps.Containers(s.boot.Link, container.Open)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tasks := map[string]asl.Task{}
-	for _, one := range all {
+	for _, one := range steps.All(s.boot.Base, s.boot.Link, containers, phone.In, signer, executions.Alive(s.boot)) {
 		tasks[one.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) { return s.do(ctx, one, in) }
 	}
 	o.Now, o.Sleep = s.now, noWait

@@ -8,6 +8,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/batch"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/provider"
 )
 
@@ -43,15 +44,15 @@ func Apps(l Link) map[string]*appcenter.Client {
 	return out
 }
 
-// Containers opens the export containers of the targets at App Center, by target. The error is a fault.BadInput that
-// names the target whose container cannot be used.
-func Containers(l Link) (map[string]*appcenter.Container, error) {
-	out := map[string]*appcenter.Container{}
+// Containers opens the export containers of the targets at App Center, by target, with container.Open: programs that read
+// no export do not link it. The error is a fault.BadInput that names the target whose container cannot be used.
+func Containers[C erase.Container](l Link, open func(sas string, transport http.RoundTripper) (C, error)) (map[string]erase.Container, error) {
+	out := map[string]erase.Container{}
 	for _, t := range l.Targets {
 		if t.Provider != config.AppCenter {
 			continue
 		}
-		c, err := appcenter.OpenContainer(t.ExportContainer.Reveal(), l.Transport)
+		c, err := open(t.ExportContainer.Reveal(), l.Transport)
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.ID, err)
 		}

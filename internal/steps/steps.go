@@ -10,26 +10,23 @@ import (
 	"github.com/lethe-dsr/lethe/internal/batch"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/step"
+	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // Version is what certificates name as the software.
 const Version = "lethe 0.1.0"
 
-// All makes all steps of the state machine. signer signs certificates; alive tells whether a job is being worked on now.
-// The error is that of Containers.
-func All(b erase.Base, link Link, signer erase.Signer, alive func(ctx context.Context, job string) bool) ([]step.Step, error) {
+// All makes all steps of the state machine. phones reads numbers as they are written in a region; containers are those of
+// Containers; signer signs certificates; alive tells whether a job is being worked on now.
+func All(b erase.Base, link Link, containers map[string]erase.Container, phones func(region string) subject.Phones, signer erase.Signer, alive func(ctx context.Context, job string) bool) []step.Step {
 	apps, profiles := Apps(link), Profiles(link)
-	containers, err := Containers(link)
-	if err != nil {
-		return nil, err
-	}
 	return []step.Step{
-		OpenJob(b),
+		OpenJob(b, phones),
 		ExportDevices(b, apps, containers, alive),
-		MatchSubject(b, containers),
+		MatchSubject(b, containers, phones),
 		RemoveExport(b, containers),
-		ListAudiences(b, apps),
-		ListNotifications(b, apps),
+		ListAudiences(b, apps, phones),
+		ListNotifications(b, apps, phones),
 		ReviewFindings(b),
 		RequestApproval(b),
 		DeleteInstall(b, apps),
@@ -37,14 +34,16 @@ func All(b erase.Base, link Link, signer erase.Signer, alive func(ctx context.Co
 		DeleteNotifications(b, apps),
 		BatchDelete(b, profiles),
 		CloseJob(b, signer),
-	}, nil
+	}
 }
 
 // OpenJob makes the step of this name.
-func OpenJob(b erase.Base) step.Step { return step.New("OpenJob", erase.OpenJob(b)) }
+func OpenJob(b erase.Base, phones func(region string) subject.Phones) step.Step {
+	return step.New("OpenJob", erase.OpenJob(b, phones))
+}
 
 // ExportDevices makes the step of this name.
-func ExportDevices(b erase.Base, apps map[string]*appcenter.Client, containers map[string]*appcenter.Container, alive func(ctx context.Context, job string) bool) step.Step {
+func ExportDevices(b erase.Base, apps map[string]*appcenter.Client, containers map[string]erase.Container, alive func(ctx context.Context, job string) bool) step.Step {
 	return step.New("ExportDevices", erase.ExportDevices(b, func(target string) (erase.Exporter, erase.Container, error) {
 		app, err := at(apps, target)
 		if err != nil {
@@ -56,23 +55,23 @@ func ExportDevices(b erase.Base, apps map[string]*appcenter.Client, containers m
 }
 
 // MatchSubject makes the step of this name.
-func MatchSubject(b erase.Base, containers map[string]*appcenter.Container) step.Step {
-	return step.New("MatchSubject", erase.MatchSubject(b, func(t string) (erase.Container, error) { return at(containers, t) }))
+func MatchSubject(b erase.Base, containers map[string]erase.Container, phones func(region string) subject.Phones) step.Step {
+	return step.New("MatchSubject", erase.MatchSubject(b, func(t string) (erase.Container, error) { return at(containers, t) }, phones))
 }
 
 // RemoveExport makes the step of this name.
-func RemoveExport(b erase.Base, containers map[string]*appcenter.Container) step.Step {
+func RemoveExport(b erase.Base, containers map[string]erase.Container) step.Step {
 	return step.New("RemoveExport", erase.RemoveExport(b, func(t string) (erase.Container, error) { return at(containers, t) }))
 }
 
 // ListAudiences makes the step of this name.
-func ListAudiences(b erase.Base, apps map[string]*appcenter.Client) step.Step {
-	return step.New("ListAudiences", erase.ListAudiences(b, func(t string) (erase.AudienceLister, error) { return at(apps, t) }))
+func ListAudiences(b erase.Base, apps map[string]*appcenter.Client, phones func(region string) subject.Phones) step.Step {
+	return step.New("ListAudiences", erase.ListAudiences(b, func(t string) (erase.AudienceLister, error) { return at(apps, t) }, phones))
 }
 
 // ListNotifications makes the step of this name.
-func ListNotifications(b erase.Base, apps map[string]*appcenter.Client) step.Step {
-	return step.New("ListNotifications", erase.ListNotifications(b, func(t string) (erase.NotificationReader, error) { return at(apps, t) }))
+func ListNotifications(b erase.Base, apps map[string]*appcenter.Client, phones func(region string) subject.Phones) step.Step {
+	return step.New("ListNotifications", erase.ListNotifications(b, func(t string) (erase.NotificationReader, error) { return at(apps, t) }, phones))
 }
 
 // ReviewFindings makes the step of this name.

@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -43,14 +42,20 @@ type Identifier struct {
 }
 
 const (
-	minPhone = 7    // digits with the country code; shorter ones are service numbers, and "12" would match "Only 12 left"
 	maxEmail = 254  // RFC 5321, 4.5.3.1.3
 	maxValue = 1024 // Batch: custom ids are shorter than 1024 characters; App Center's limits are lower
 )
 
-// New validates and normalises an identifier. region is the ISO country code of phone numbers without a country code,
-// or "". The error is a fault.BadInput that names the type and never the value.
-func New(t Type, name, value, region string) (Identifier, error) {
+// Phones reads the phone numbers of a country and those that say their own. Package phone has it for every country.
+type Phones interface {
+	// Normal gives the E.164 form of a possible number of at least 7 digits. It is its own normal form.
+	Normal(v string) (e164 string, ok bool)
+	// Valid gives the E.164 form of a number that is really assigned to somebody's range, not only long enough.
+	Valid(v string) (e164 string, ok bool)
+}
+
+// New validates and normalises an identifier. The error is a fault.BadInput that names the type and never the value.
+func New(t Type, name, value string, phones Phones) (Identifier, error) {
 	bad := func(format string, args ...any) (Identifier, error) {
 		return Identifier{}, fault.New(fault.BadInput, "%s: "+format, append([]any{t}, args...)...)
 	}
@@ -76,7 +81,7 @@ func New(t Type, name, value, region string) (Identifier, error) {
 			return bad("is not an e-mail address")
 		}
 	case Phone:
-		e164, ok := NormalPhone(value, region)
+		e164, ok := phones.Normal(value)
 		if !ok {
 			return bad("is not a phone number; give it with its country code (+49 …) or set phone_region")
 		}
@@ -185,26 +190,6 @@ func IsEmail(v string) bool {
 	}
 	parsed, err := mail.ParseAddress(v)
 	return err == nil && parsed.Name == "" && parsed.Address == v
-}
-
-// NormalPhone gives the E.164 form of a possible number of at least 7 digits; region is used for numbers without a
-// country code.
-func NormalPhone(v, region string) (string, bool) {
-	e164, ok := formatPhone(strings.TrimSpace(v), region)
-	if !ok || len(e164)-1 < minPhone {
-		return "", false
-	}
-	// Of rows of zeros the library takes one more away each time. What has no fixed form is no number.
-	again, ok := formatPhone(e164, "")
-	return e164, ok && again == e164
-}
-
-func formatPhone(v, region string) (string, bool) {
-	n, err := phonenumbers.Parse(v, strings.ToUpper(region))
-	if err != nil || !phonenumbers.IsPossibleNumber(n) || n.GetExtension() != "" {
-		return "", false
-	}
-	return phonenumbers.Format(n, phonenumbers.E164), true
 }
 
 // NormalInstallID gives the lower-case UUID form.

@@ -1,4 +1,4 @@
-package subject
+package subject_test
 
 import (
 	"bytes"
@@ -11,23 +11,25 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/phone"
+	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 func TestIdentifiersAreNormalisedOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		kind         Type
+		kind         subject.Type
 		given, value string
 	}{
-		{Email, "  Ann@Example.COM ", "ann@example.com"},
-		{Email, "Chloe\u0301@Example.org", "chloé@example.org"}, // NFC
-		{Phone, "0171 3920042", "+491713920042"},
-		{Phone, "0049 (171) 39200-42", "+491713920042"},
-		{Phone, "+33 6 39 98 04 17", "+33639980417"},
-		{InstallID, "0000A1A2-0000-4000-8000-0000000000A2", "0000a1a2-0000-4000-8000-0000000000a2"},
-		{UserID, " Exact / as # given % ", " Exact / as # given % "},
+		{subject.Email, "  Ann@Example.COM ", "ann@example.com"},
+		{subject.Email, "Chloe\u0301@Example.org", "chloé@example.org"}, // NFC
+		{subject.Phone, "0171 3920042", "+491713920042"},
+		{subject.Phone, "0049 (171) 39200-42", "+491713920042"},
+		{subject.Phone, "+33 6 39 98 04 17", "+33639980417"},
+		{subject.InstallID, "0000A1A2-0000-4000-8000-0000000000A2", "0000a1a2-0000-4000-8000-0000000000a2"},
+		{subject.UserID, " Exact / as # given % ", " Exact / as # given % "},
 	} {
-		id, err := New(c.kind, "", c.given, "DE")
+		id, err := subject.New(c.kind, "", c.given, phone.In("DE"))
 		if err != nil || id.Value() != c.value {
 			t.Errorf("%s: got %q (%v), want %q", c.kind, id.Value(), err, c.value)
 		}
@@ -37,30 +39,30 @@ func TestIdentifiersAreNormalisedOnce(t *testing.T) {
 func TestUnusableIdentifiersAreRefusedByTypeAndNeverRepeated(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		kind        Type
+		kind        subject.Type
 		name, value string
 	}{
-		{Email, "", "not-an-address-secret"},
-		{Email, "", "secret@localhost"},
-		{Email, "", "secret@[127.0.0.1]"},
-		{Email, "", "Secret Person <secret@example.com>"},
-		{Email, "", "secret@exam ple.com"},
-		{Email, "", "secret@example..com"},
-		{Email, "", strings.Repeat("secret", 50) + "@example.com"},
-		{Phone, "", "secret"},
-		{Phone, "", "12"},
-		{Phone, "", "110"},
-		{InstallID, "", "secret-0000-4000"},
-		{InstallID, "", "{0000a1a2-0000-4000-8000-0000000000a2}secret"},
-		{UserID, "", ""},
-		{UserID, "", " \t"},
-		{UserID, "", "secret\xff"},
-		{UserID, "", strings.Repeat("secret", 200)},
-		{UserID, "named", "secret"},
-		{Property, "", "secret"},
+		{subject.Email, "", "not-an-address-secret"},
+		{subject.Email, "", "secret@localhost"},
+		{subject.Email, "", "secret@[127.0.0.1]"},
+		{subject.Email, "", "Secret Person <secret@example.com>"},
+		{subject.Email, "", "secret@exam ple.com"},
+		{subject.Email, "", "secret@example..com"},
+		{subject.Email, "", strings.Repeat("secret", 50) + "@example.com"},
+		{subject.Phone, "", "secret"},
+		{subject.Phone, "", "12"},
+		{subject.Phone, "", "110"},
+		{subject.InstallID, "", "secret-0000-4000"},
+		{subject.InstallID, "", "{0000a1a2-0000-4000-8000-0000000000a2}secret"},
+		{subject.UserID, "", ""},
+		{subject.UserID, "", " \t"},
+		{subject.UserID, "", "secret\xff"},
+		{subject.UserID, "", strings.Repeat("secret", 200)},
+		{subject.UserID, "named", "secret"},
+		{subject.Property, "", "secret"},
 		{"passport", "", "secret"},
 	} {
-		_, err := New(c.kind, c.name, c.value, "DE")
+		_, err := subject.New(c.kind, c.name, c.value, phone.In("DE"))
 		if !fault.Is(err, fault.BadInput) {
 			t.Errorf("%s %q: %v, want BadInput", c.kind, c.value, err)
 			continue
@@ -69,19 +71,19 @@ func TestUnusableIdentifiersAreRefusedByTypeAndNeverRepeated(t *testing.T) {
 			t.Errorf("the error repeats the value: %v", err)
 		}
 	}
-	if _, err := New(Phone, "", "0171 3920042", ""); !fault.Is(err, fault.BadInput) {
+	if _, err := subject.New(subject.Phone, "", "0171 3920042", phone.In("")); !fault.Is(err, fault.BadInput) {
 		t.Errorf("a national number without a region: %v, want BadInput", err)
 	}
 }
 
 func TestAPersonCannotBePrinted(t *testing.T) {
 	t.Parallel()
-	id, err := New(Email, "", "secret@example.com", "")
+	id, err := subject.New(subject.Email, "", "secret@example.com", phone.In(""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Subject{Identifiers: []Identifier{id}}
-	type holder struct{ inner Subject } // fmt reads unexported fields by reflection
+	s := subject.Subject{Identifiers: []subject.Identifier{id}}
+	type holder struct{ inner subject.Subject } // fmt reads unexported fields by reflection
 	for _, v := range []any{id, &id, s, &s, holder{s}, []any{s}, map[string]any{"s": s}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			text := strings.ToLower(fmt.Sprintf(verb, v))
@@ -104,19 +106,19 @@ func TestAPersonCannotBePrinted(t *testing.T) {
 func TestWhatIsSealedComesBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		var s Subject
+		var s subject.Subject
 		for range rapid.IntRange(1, 8).Draw(t, "n") {
-			kind := rapid.SampledFrom([]Type{UserID, Property}).Draw(t, "type")
+			kind := rapid.SampledFrom([]subject.Type{subject.UserID, subject.Property}).Draw(t, "type")
 			name := ""
-			if kind == Property {
+			if kind == subject.Property {
 				name = rapid.StringMatching(`[a-zA-Z][a-zA-Z0-9]{0,20}`).Draw(t, "name")
 			}
-			id, err := New(kind, name, rapid.String().Draw(t, "value"), "")
+			id, err := subject.New(kind, name, rapid.String().Draw(t, "value"), phone.In(""))
 			if err == nil {
 				s.Add(id)
 			}
 		}
-		back, err := Decode(s.Encode())
+		back, err := subject.Decode(s.Encode())
 		if err != nil || len(back.Identifiers) != len(s.Identifiers) {
 			t.Fatalf("%d identifiers came back of %d: %v", len(back.Identifiers), len(s.Identifiers), err)
 		}
@@ -133,10 +135,10 @@ func TestWhatIsSealedComesBack(t *testing.T) {
 
 func TestTheOrderOfIdentifiersDoesNotMakeAnotherPerson(t *testing.T) {
 	t.Parallel()
-	a, _ := New(UserID, "", "one", "")
-	b, _ := New(UserID, "", "two", "")
-	x := Subject{[]Identifier{a, b, a}}.Canonical().Encode()
-	y := Subject{[]Identifier{b, a}}.Canonical().Encode()
+	a, _ := subject.New(subject.UserID, "", "one", phone.In(""))
+	b, _ := subject.New(subject.UserID, "", "two", phone.In(""))
+	x := subject.Subject{[]subject.Identifier{a, b, a}}.Canonical().Encode()
+	y := subject.Subject{[]subject.Identifier{b, a}}.Canonical().Encode()
 	if !bytes.Equal(x, y) {
 		t.Errorf("%s and %s", x, y)
 	}
@@ -148,20 +150,15 @@ func FuzzNormal(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if once := NormalEmail(s); IsEmail(once) && NormalEmail(once) != once {
+		if once := subject.NormalEmail(s); subject.IsEmail(once) && subject.NormalEmail(once) != once {
 			t.Errorf("e-mail %q", s)
 		}
-		if once, ok := NormalPhone(s, "DE"); ok {
-			if twice, ok := NormalPhone(once, "FR"); !ok || twice != once {
-				t.Errorf("phone %q: %q, then %q", s, once, twice)
-			}
-		}
-		if once, ok := NormalInstallID(s); ok {
-			if twice, ok := NormalInstallID(once); !ok || twice != once {
+		if once, ok := subject.NormalInstallID(s); ok {
+			if twice, ok := subject.NormalInstallID(once); !ok || twice != once {
 				t.Errorf("install id %q", s)
 			}
 		}
-		if _, err := Decode([]byte(s)); err != nil && !fault.Is(err, fault.SealBroken) {
+		if _, err := subject.Decode([]byte(s)); err != nil && !fault.Is(err, fault.SealBroken) {
 			t.Errorf("decode: %v", err)
 		}
 	})

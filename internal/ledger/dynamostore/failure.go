@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -64,18 +62,12 @@ func cancelledBy(err error, codes ...string) bool {
 	return false
 }
 
-var errorCode = regexp.MustCompile(`^[A-Za-z]{1,60}$`)
-
 // failed names what went wrong. DynamoDB's own text stays outside: it may repeat what it was sent.
 func (s *Store) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	code := "no name"
-	var named smithy.APIError
-	if errors.As(err, &named) && errorCode.MatchString(named.ErrorCode()) {
-		code = named.ErrorCode()
-	}
+	code := fault.Code(err)
 	switch {
 	case conflict(err):
 		return ledger.ErrConflict

@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
-	"slices"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -23,17 +23,22 @@ import (
 	"github.com/lethe-dsr/lethe/internal/seal"
 )
 
-// How long a data key is used before KMS is asked again. A shorter age makes a key that was disabled at KMS useless
-// sooner; fewer uses make less of what is sealed depend on one data key. Both are far below what AES-GCM bears.
+// One data key seals everything of a day (UTC), whichever process seals it, so that a job opens as many as its requests
+// have days. A shorter time makes less of what is sealed depend on one of them; each takes a call to KMS of every process
+// that opens it. AES-GCM with random nonces bears 2^32 values of one key: 50,000 in each second of the day.
 const (
-	maxAge   = time.Hour
-	maxUses  = 10_000
-	maxKnown = 100 // data keys of other processes that are held open
+	day      = 24 * time.Hour
+	maxAge   = time.Hour // that an opened data key is used: then a key that was disabled at KMS is of no use any more
+	maxKnown = 1000      // data keys that are held open, of 1 KB each: more days than a request lives by far
 )
 
-// sealVersion is the first byte of everything sealed (1 is seal.Key's). What follows is the length of the data key as
-// KMS encrypted it (2 bytes, big-endian), that data key, a nonce of 12 bytes, the AES-256-GCM ciphertext and a tag of 16.
-const sealVersion = 2
+// sealVersion is the first byte of everything sealed (1 is seal.Key's). What follows is the day that the data key is of
+// (2 bytes, big-endian, in days since 1970), the length of the data key as KMS encrypted it (2 bytes), that data key, a
+// nonce of 12 bytes, the AES-256-GCM ciphertext and a tag of 16.
+const (
+	sealVersion = 2
+	headSize    = 5 // up to the encrypted data key
+)
 
 // maxWrapped is how many bytes a data key encrypted by KMS may have, CiphertextBlob of
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
@@ -44,6 +49,7 @@ const (
 	contextName    = "lethe"
 	contextValue   = "ledger"
 	contextPurpose = "purpose"
+	contextDay     = "day" // of data keys for sealing: none is taken for another day's
 )
 
 // Sealer seals and digests by a symmetric key at KMS. OpenSealer makes it; it is safe for concurrent use, and cannot be
@@ -53,69 +59,63 @@ type Sealer struct {
 	state func() *state
 }
 
+// Keep is ledger.Ledger's: it gives what is kept under a name, and makes it when there is none.
+type Keep = func(ctx context.Context, name string, until time.Time, make func() ([]byte, error)) ([]byte, error)
+
 type state struct {
 	client  *kms.Client
 	key     string
+	keep    Keep
 	now     func() time.Time
 	digests []byte
 
-	// turn lets one caller at a time look at what follows, and ask KMS where that is not enough: of many that lack the
-	// same data key one asks for it.
+	// turn lets one caller at a time look at what follows, and ask ledger and KMS where that is not enough: of many that
+	// lack the same data key one asks for it.
 	turn  chan struct{}
-	own   dataKey   // what Seal uses
-	uses  int       // of own
-	known []dataKey // that Open has met, the last used at the end; own is among them
+	own   dataKey            // what Seal uses
+	known map[string]dataKey // that were opened in the last hour, by their head
 }
 
-// dataKey is one data key as KMS encrypted it, and the cipher that it gives, until a time.
+// dataKey is one data key until a time.
 type dataKey struct {
-	wrapped []byte
-	cipher  cipher.AEAD
-	until   time.Time
+	head   string // what stands before the nonce in all that it sealed: version, day and the key as KMS encrypted it
+	cipher cipher.AEAD
+	until  time.Time
 }
 
-// OpenSealer uses the symmetric key of this id, ARN or alias. keep is ledger.Ledger's Keep; under it the key for digests
-// is kept, sealed by KMS, and opened here once: a sweep makes ten thousands of digests, each of which would be a call to
-// KMS (GenerateMac) that costs as much as a step of the state machine and can fail. now is time.Now outside of tests.
-// Errors are those of Seal; a fault.SealBroken means that the ledger belongs to another key.
-func OpenSealer(ctx context.Context, client *kms.Client, key string, keep func(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error), now func() time.Time) (*Sealer, error) {
-	s := &state{client: client, key: key, now: now, turn: make(chan struct{}, 1)}
-	wrapped, err := keep(ctx, "digest-key", func() ([]byte, error) {
-		made, err := s.generate(ctx, "digests")
-		if err != nil {
-			return nil, err
-		}
-		clear(made.Plaintext)
-		return made.CiphertextBlob, nil // what is kept counts: somebody else may have been faster
-	})
+// OpenSealer uses the symmetric key of this id, ARN or alias. In keep's ledger are data keys, as KMS encrypted them: one
+// for each day, which processes share; and for good the key for digests, which is opened here, once: a sweep makes ten
+// thousands of digests, each of which would be a call to KMS (GenerateMac) that costs as much as a step of the state
+// machine and can fail. now is time.Now outside of tests. Errors are those of Seal; a fault.SealBroken means that the ledger
+// belongs to another key.
+func OpenSealer(ctx context.Context, client *kms.Client, key string, keep Keep, now func() time.Time) (*Sealer, error) {
+	s := &state{client: client, key: key, keep: keep, now: now, turn: make(chan struct{}, 1), known: map[string]dataKey{}}
+	about := map[string]string{contextName: contextValue, contextPurpose: "digests"}
+	wrapped, err := s.kept(ctx, "digest-key", time.Time{}, about)
 	if err != nil {
 		return nil, fmt.Errorf("key for digests: %w", err)
 	}
-	if s.digests, err = s.unwrap(ctx, wrapped, "digests"); err != nil {
+	if s.digests, err = s.unwrap(ctx, wrapped, about); err != nil {
 		return nil, fmt.Errorf("key for digests: %w", err)
 	}
 	return &Sealer{func() *state { return s }}, nil
 }
 
-func encryptionContext(purpose string) map[string]string {
-	return map[string]string{contextName: contextValue, contextPurpose: purpose}
-}
-
-func (s *state) generate(ctx context.Context, purpose string) (*kms.GenerateDataKeyOutput, error) {
-	out, err := s.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
-		KeyId: &s.key, KeySpec: types.DataKeySpecAes256, EncryptionContext: encryptionContext(purpose),
+// kept gives the data key that the ledger keeps under a name until a time, as KMS encrypted it. Who finds none makes one.
+func (s *state) kept(ctx context.Context, name string, until time.Time, about map[string]string) ([]byte, error) {
+	return s.keep(ctx, name, until, func() ([]byte, error) {
+		out, err := s.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &s.key, KeySpec: types.DataKeySpecAes256, EncryptionContext: about})
+		if err != nil {
+			return nil, failed(ctx, s.client, err)
+		}
+		clear(out.Plaintext) // what is kept counts: somebody else may be faster
+		return out.CiphertextBlob, nil
 	})
-	if err != nil {
-		return nil, failed(ctx, s.client, err)
-	}
-	return out, nil
 }
 
 // unwrap opens a data key. It names the KMS key: one that KMS would find by itself, in whatever account, is none of ours.
-func (s *state) unwrap(ctx context.Context, wrapped []byte, purpose string) ([]byte, error) {
-	out, err := s.client.Decrypt(ctx, &kms.DecryptInput{
-		KeyId: &s.key, CiphertextBlob: wrapped, EncryptionContext: encryptionContext(purpose),
-	})
+func (s *state) unwrap(ctx context.Context, wrapped []byte, about map[string]string) ([]byte, error) {
+	out, err := s.client.Decrypt(ctx, &kms.DecryptInput{KeyId: &s.key, CiphertextBlob: wrapped, EncryptionContext: about})
 	if err != nil {
 		return nil, failed(ctx, s.client, err)
 	}
@@ -136,60 +136,105 @@ func aead(plain []byte) (cipher.AEAD, error) {
 func binding(scope string) []byte { return append([]byte{sealVersion}, scope...) }
 
 // Seal closes plain so that only Open with the same KMS key and scope opens it again. The scope says what it belongs to
-// (a request, a job); it is not in the answer, and may be anything but personal. KMS is asked once in maxAge or maxUses. A
-// fault.Unavailable means that KMS could not be reached, several times in a row.
+// (a request, a job); it is not in the answer, and may be anything but personal. The ledger and KMS are asked once in
+// maxAge, and with a new day. A fault.Unavailable means that KMS could not be reached, several times in a row; errors of the
+// ledger are its own.
 func (k *Sealer) Seal(ctx context.Context, scope string, plain []byte) ([]byte, error) {
 	own, err := k.state().sealing(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	out := binary.BigEndian.AppendUint16([]byte{sealVersion}, uint16(len(own.wrapped)))
-	return own.cipher.Seal(append(out, own.wrapped...), nil, plain, binding(scope)), nil
+	return own.cipher.Seal([]byte(own.head), nil, plain, binding(scope)), nil
 }
 
-// sealing gives the data key for one more sealing.
+// sealing gives the data key of today. Clocks of processes may differ: for a while two days' keys are in use then.
 func (s *state) sealing(ctx context.Context) (dataKey, error) {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return dataKey{}, ctx.Err()
+	if err := s.enter(ctx); err != nil {
+		return dataKey{}, err
 	}
-	if s.uses < maxUses && s.now().Before(s.own.until) {
-		s.uses++
+	defer s.leave()
+	now := s.now()
+	today := binary.BigEndian.AppendUint16([]byte{sealVersion}, uint16(now.Unix()/int64(day/time.Second)))
+	if strings.HasPrefix(s.own.head, string(today)) && now.Before(s.own.until) {
 		return s.own, nil
 	}
-	made, err := s.generate(ctx, "data")
+	about, from := dayOf(today)
+	// One day more in the ledger, for whose clock is late. What it sealed does not need it there.
+	wrapped, err := s.kept(ctx, "data-key/"+about[contextDay], from.Add(2*day), about)
 	if err != nil {
 		return dataKey{}, err
 	}
-	if len(made.CiphertextBlob) > maxWrapped {
-		return dataKey{}, errors.New("KMS gave an encrypted data key that is longer than it documents")
+	if len(wrapped) == 0 || len(wrapped) > maxWrapped {
+		return dataKey{}, fault.New(fault.SealBroken, "the data key in the ledger has %d bytes, which KMS never gives; the ledger is damaged", len(wrapped))
 	}
-	cipher, err := aead(made.Plaintext)
-	if err != nil {
-		return dataKey{}, err
+	own, err := s.opened(ctx, append(binary.BigEndian.AppendUint16(today, uint16(len(wrapped))), wrapped...))
+	if err == nil {
+		s.own = own
 	}
-	s.own, s.uses = dataKey{made.CiphertextBlob, cipher, s.now().Add(maxAge)}, 1
-	s.remember(s.own)
-	return s.own, nil
+	return own, err
 }
 
-// remember puts a data key at the end of those known, and drops the one that has not been used for longest.
-func (s *state) remember(k dataKey) {
-	if s.known = append(s.known, k); len(s.known) > maxKnown {
-		s.known = slices.Delete(s.known, 0, 1)
+// dayOf gives what KMS is told of a data key with this head, and when its day begins.
+func dayOf(head []byte) (about map[string]string, from time.Time) {
+	from = time.Unix(0, 0).UTC().AddDate(0, 0, int(binary.BigEndian.Uint16(head[1:])))
+	return map[string]string{contextName: contextValue, contextPurpose: "data", contextDay: from.Format(time.DateOnly)}, from
+}
+
+// enter waits for the turn.
+func (s *state) enter(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+}
+
+func (s *state) leave() { <-s.turn }
+
+// opened gives the data key with this head, and asks KMS where it is not known.
+func (s *state) opened(ctx context.Context, head []byte) (dataKey, error) {
+	if k, ok := s.known[string(head)]; ok && s.now().Before(k.until) {
+		return k, nil
+	}
+	about, _ := dayOf(head)
+	plain, err := s.unwrap(ctx, head[headSize:], about)
+	if err != nil {
+		return dataKey{}, err
+	}
+	cipher, err := aead(plain)
+	if err != nil {
+		return dataKey{}, err
+	}
+	k := dataKey{string(head), cipher, s.now().Add(maxAge)}
+	s.remember(k)
+	return k, nil
+}
+
+// remember adds a data key to those known, without those that are too old, and without the oldest where there are too many.
+func (s *state) remember(k dataKey) {
+	now := s.now()
+	maps.DeleteFunc(s.known, func(_ string, other dataKey) bool { return !now.Before(other.until) })
+	if len(s.known) == maxKnown {
+		var oldest dataKey
+		for _, other := range s.known {
+			if oldest.cipher == nil || other.until.Before(oldest.until) {
+				oldest = other
+			}
+		}
+		delete(s.known, oldest.head)
+	}
+	s.known[k.head] = k
 }
 
 // Open gives back what Seal closed. The error is a fault.SealBroken when the key or the scope is another one, or a bit
-// was changed, and a fault.Unavailable as for Seal.
+// was changed, and a fault.Unavailable as for Seal. It needs KMS, and nothing of the ledger.
 func (k *Sealer) Open(ctx context.Context, scope string, sealed []byte) ([]byte, error) {
-	wrapped, rest, err := split(sealed)
+	head, rest, err := split(sealed)
 	if err != nil {
 		return nil, err
 	}
-	key, err := k.state().opening(ctx, wrapped)
+	key, err := k.state().opening(ctx, head)
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
@@ -200,44 +245,25 @@ func (k *Sealer) Open(ctx context.Context, scope string, sealed []byte) ([]byte,
 	return plain, nil
 }
 
-// split takes apart what Seal puts together.
-func split(sealed []byte) (wrapped, rest []byte, err error) {
-	if len(sealed) < 3 || sealed[0] != sealVersion {
-		return nil, nil, fault.New(fault.SealBroken, "sealed data is empty or of an unknown format; it may come from a newer version of Lethe or from one without KMS, or be damaged")
+// opening gives the data key with this head.
+func (s *state) opening(ctx context.Context, head []byte) (dataKey, error) {
+	if err := s.enter(ctx); err != nil {
+		return dataKey{}, err
 	}
-	size, rest := int(binary.BigEndian.Uint16(sealed[1:])), sealed[3:]
-	if size == 0 || size > maxWrapped || size > len(rest) {
-		return nil, nil, fault.New(fault.SealBroken, "sealed data is cut off or damaged")
-	}
-	return rest[:size], rest[size:], nil
+	defer s.leave()
+	return s.opened(ctx, head)
 }
 
-// opening gives the data key that something was sealed with.
-func (s *state) opening(ctx context.Context, wrapped []byte) (dataKey, error) {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return dataKey{}, ctx.Err()
+// split takes apart what Seal puts together: the data key's head, and what it sealed.
+func split(sealed []byte) (head, rest []byte, err error) {
+	if len(sealed) < headSize || sealed[0] != sealVersion {
+		return nil, nil, fault.New(fault.SealBroken, "sealed data is empty or of an unknown format; it may come from a newer version of Lethe or from one without KMS, or be damaged")
 	}
-	now := s.now()
-	s.known = slices.DeleteFunc(s.known, func(k dataKey) bool { return !now.Before(k.until) })
-	if n := slices.IndexFunc(s.known, func(k dataKey) bool { return slices.Equal(k.wrapped, wrapped) }); n >= 0 {
-		k := s.known[n]
-		s.known = append(slices.Delete(s.known, n, n+1), k)
-		return k, nil
+	size := int(binary.BigEndian.Uint16(sealed[3:]))
+	if size == 0 || size > maxWrapped || size > len(sealed)-headSize {
+		return nil, nil, fault.New(fault.SealBroken, "sealed data is cut off or damaged")
 	}
-	plain, err := s.unwrap(ctx, wrapped, "data")
-	if err != nil {
-		return dataKey{}, err
-	}
-	cipher, err := aead(plain)
-	if err != nil {
-		return dataKey{}, err
-	}
-	k := dataKey{slices.Clone(wrapped), cipher, now.Add(maxAge)}
-	s.remember(k)
-	return k, nil
+	return sealed[:headSize+size], sealed[headSize+size:], nil
 }
 
 // Digest is seal.Digest with the ledger's key.
@@ -256,23 +282,14 @@ func (Sealer) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalJSON hides the keys from encoding/json.
 func (Sealer) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
-var errorCode = regexp.MustCompile(`^[A-Za-z]{1,60}$`)
-
 // failed names what went wrong; KMS's own text stays outside.
 func failed(ctx context.Context, client *kms.Client, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var (
-		code  = "no name"
-		named interface{ ErrorCode() string }
-
-		damaged *types.InvalidCiphertextException
-		foreign *types.IncorrectKeyException
-	)
-	if errors.As(err, &named) && errorCode.MatchString(named.ErrorCode()) {
-		code = named.ErrorCode()
-	}
+	code := fault.Code(err)
+	var damaged *types.InvalidCiphertextException
+	var foreign *types.IncorrectKeyException
 	switch {
 	case errors.As(err, &damaged), errors.As(err, &foreign):
 		return fault.New(fault.SealBroken, "KMS does not open a data key (%s); the ledger belongs to another KMS key, or is damaged", code)

@@ -1,4 +1,4 @@
-package appcenter_test
+package container_test
 
 import (
 	"bytes"
@@ -9,29 +9,46 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/provider/contracttest"
 )
 
-// store is a simulator and its container, opened.
+const (
+	key     = "acme/acme-ios"
+	token   = "token-of-acme"
+	install = "0a1b2c3d-0000-4000-8000-00000000000a"
+)
+
+// store is a simulator with two devices and its container, opened.
 type store struct {
-	served
-	box *appcenter.Container
+	*appcentertest.Server
+	url string
+	box *container.Container
 }
 
-func open(t *testing.T) store {
+func open(t *testing.T) store { return exporting(t, appcentertest.ExportStyle{}) }
+
+func exporting(t *testing.T, style appcentertest.ExportStyle) store {
 	t.Helper()
-	s := serve(t, world())
-	box, err := appcenter.OpenContainer(s.ContainerSAS(s.url, key, ""), nil)
+	sim := appcentertest.New(appcentertest.World{Apps: []appcentertest.App{{
+		Owner: "acme", Name: "acme-ios", Token: token, Export: style,
+		Devices: []appcentertest.Device{{InstallID: install}, {InstallID: "0a1b2c3d-0000-4000-8000-00000000000b"}},
+	}}})
+	srv := httptest.NewServer(contracttest.Check(t, appcentertest.OpenAPI(), sim))
+	t.Cleanup(srv.Close)
+	box, err := container.Open(sim.ContainerSAS(srv.URL, key, ""), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store{s, box}
+	return store{sim, srv.URL, box}
 }
 
 // put writes one blob and lists it.
@@ -89,7 +106,7 @@ func TestOpenContainerSaysWhatIsWrong(t *testing.T) {
 		"https://h/%zz?sig=secret":           "no URL",
 		"https://secret\x7f.example/c?sig=s": "no URL",
 	} {
-		_, err := appcenter.OpenContainer(sas, nil)
+		_, err := container.Open(sas, nil)
 		if !fault.Is(err, fault.BadInput) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: got %v, want BadInput with %q", sas, err, want)
 		}
@@ -99,7 +116,7 @@ func TestOpenContainerSaysWhatIsWrong(t *testing.T) {
 func TestAContainersIDHasNoSignature(t *testing.T) {
 	t.Parallel()
 	for _, sas := range []string{"https://Acct.blob.example/c?sv=1&sig=a", "https://acct.blob.example/c/?sig=b"} {
-		c, err := appcenter.OpenContainer(sas, nil)
+		c, err := container.Open(sas, nil)
 		if err != nil || c.ID() != "acct.blob.example/c" {
 			t.Errorf("got %q, %v", c.ID(), err)
 		}
@@ -208,13 +225,16 @@ func TestOpenReadsFromAnOffset(t *testing.T) {
 
 func TestContentEncodingDoesNotUnpack(t *testing.T) {
 	t.Parallel()
-	app := world()
-	app.Export = appcentertest.ExportStyle{Gzip: true, ContentEncoded: true}
-	s := serve(t, app)
-	if _, err := s.StartExport(t.Context(), s.ContainerSAS(s.url, key, "")); err != nil {
+	s := exporting(t, appcentertest.ExportStyle{Gzip: true, ContentEncoded: true})
+	u, err := url.Parse(s.url)
+	if err != nil {
 		t.Fatal(err)
 	}
-	box, err := appcenter.OpenContainer(s.ContainerSAS(s.url, key, ""), http.DefaultTransport.(*http.Transport).Clone())
+	app := appcenter.New(appcenter.Options{Base: u, Token: token, Owner: "acme", App: "acme-ios"})
+	if _, err := app.StartExport(t.Context(), s.ContainerSAS(s.url, key, "")); err != nil {
+		t.Fatal(err)
+	}
+	box, err := container.Open(s.ContainerSAS(s.url, key, ""), http.DefaultTransport.(*http.Transport).Clone())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +246,7 @@ func TestContentEncodingDoesNotUnpack(t *testing.T) {
 	if err != nil || kind != appcenter.Gzip {
 		t.Errorf("got kind %v, %v, want Gzip", kind, err)
 	}
-	got, err := store{s, box}.read(t, blobs[0], kind, 0)
+	got, err := store{s.Server, s.url, box}.read(t, blobs[0], kind, 0)
 	if err != nil || strings.Count(got, "\n") != 2 || !strings.Contains(got, install) {
 		t.Errorf("got %q, %v, want two lines", got, err)
 	}
@@ -289,9 +309,9 @@ func TestABrokenConnectionIsResumed(t *testing.T) {
 
 func TestAContainerThatRefuses(t *testing.T) {
 	t.Parallel()
-	s := serve(t, world())
+	s := open(t)
 	s.PutBlob(key, "b", []byte("{}"))
-	good, err := appcenter.OpenContainer(s.ContainerSAS(s.url, key, ""), nil)
+	good, err := container.Open(s.ContainerSAS(s.url, key, ""), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +321,7 @@ func TestAContainerThatRefuses(t *testing.T) {
 	}
 	listOnly, wrong := s.ContainerSAS(s.url, key, "l"), s.ContainerSAS(s.url, key, "")+"wrong"
 	for _, sas := range []string{s.ContainerSAS(s.url, key, "w"), wrong, listOnly} {
-		box, err := appcenter.OpenContainer(sas, nil)
+		box, err := container.Open(sas, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -402,7 +422,7 @@ func TestAServerThatOverlooksRanges(t *testing.T) {
 		fmt.Fprint(w, "0123456789")
 	}))
 	t.Cleanup(srv.Close)
-	box, err := appcenter.OpenContainer(srv.URL+"/account/container?sig=x", nil)
+	box, err := container.Open(srv.URL+"/account/container?sig=x", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

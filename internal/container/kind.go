@@ -1,4 +1,4 @@
-package appcenter
+package container
 
 import (
 	"bytes"
@@ -6,18 +6,8 @@ import (
 	"context"
 	"io"
 
+	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/fault"
-)
-
-// Kind says how a blob is to be read.
-type Kind int
-
-// The kinds of blobs. App Center's documentation says only that an export has one JSON object a line; gzip of that is
-// accepted as well.
-const (
-	Empty Kind = iota // nothing, or only blanks
-	Lines             // text
-	Gzip              // gzip of text
 )
 
 // sniffed is how many of a blob's first bytes decide its kind.
@@ -25,36 +15,36 @@ const sniffed = 4 << 10
 
 // Kind looks at the blob's first bytes. Anything but text or gzip of text is a fault.UnknownBlobKind: it may hold the
 // person and cannot be searched.
-func (c *Container) Kind(ctx context.Context, b Blob) (Kind, error) {
+func (c *Container) Kind(ctx context.Context, b appcenter.Blob) (appcenter.Kind, error) {
 	r, err := c.raw(ctx, b, 0, min(b.Size, sniffed))
 	if err != nil {
-		return Empty, err
+		return appcenter.Empty, err
 	}
 	defer r.Close()
 	head, err := io.ReadAll(r)
 	if err != nil {
-		return Empty, err
+		return appcenter.Empty, err
 	}
 	return kindOf(head, b.Size)
 }
 
 // kindOf decides from the first bytes of a blob of this size.
-func kindOf(head []byte, size int64) (Kind, error) {
+func kindOf(head []byte, size int64) (appcenter.Kind, error) {
 	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) {
 		// What cannot be unpacked here, Open will report.
 		var inside []byte
 		if z, err := gzip.NewReader(bytes.NewReader(head)); err == nil {
 			inside, _ = io.ReadAll(io.LimitReader(z, sniffed))
 		}
-		return Gzip, notText(inside)
+		return appcenter.Gzip, notText(inside)
 	}
 	if err := notText(head); err != nil {
-		return Empty, err
+		return appcenter.Empty, err
 	}
 	if len(text(head)) == 0 && int64(len(head)) >= size {
-		return Empty, nil
+		return appcenter.Empty, nil
 	}
-	return Lines, nil
+	return appcenter.Lines, nil
 }
 
 // text is what follows a byte order mark and blanks.

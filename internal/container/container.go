@@ -1,4 +1,6 @@
-package appcenter
+// Package container reads the blob container that App Center exports devices into. It is apart from appcenter because the
+// Azure SDK is large, and most programs read no export.
+package container
 
 import (
 	"context"
@@ -12,23 +14,24 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	azure "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
+	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
 // Container is the blob container that App Center exports devices into. It may be used by several goroutines.
 type Container struct {
 	id   string
-	blob *container.Client
+	blob *azure.Client
 }
 
-// OpenContainer takes the SAS URL of a container; it calls nothing. Host style (account.blob.core.windows.net/container)
+// Open takes the SAS URL of a container; it calls nothing. Host style (account.blob.core.windows.net/container)
 // and path style (host/account/container) both work, over https and http. transport is nil for a clone of
 // http.DefaultTransport. The error is a fault.BadInput that says what is wrong with the URL and not what is in it.
 //
 // The SAS needs the rights to read, delete and list, and for App Center's export to write.
-func OpenContainer(sas string, transport http.RoundTripper) (*Container, error) {
+func Open(sas string, transport http.RoundTripper) (*Container, error) {
 	u, err := url.Parse(sas)
 	switch {
 	case err != nil:
@@ -48,7 +51,7 @@ func OpenContainer(sas string, transport http.RoundTripper) (*Container, error) 
 		transport = t
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
-	client, err := container.NewClientWithNoCredential(u.String(), &container.ClientOptions{ClientOptions: azcore.ClientOptions{
+	client, err := azure.NewClientWithNoCredential(u.String(), &azure.ClientOptions{ClientOptions: azcore.ClientOptions{
 		Transport: &http.Client{
 			Transport: transport,
 			// The signature is in the URL, and a redirect's Referer would hold it.
@@ -77,17 +80,10 @@ func (identity) Do(r *policy.Request) (*http.Response, error) {
 // ID is the container's host and path without the signature: the same for every SAS of one container.
 func (c *Container) ID() string { return c.id }
 
-// Blob is one blob of a container. Its name may hold anything; it is not for errors or logs.
-type Blob struct {
-	Name string
-	Size int64  // bytes
-	ETag string // changes with the blob's content
-}
-
 // List gives all blobs in the order of their names. More than most are a fault.ContainerNotOurs: an export does not
 // write so many.
-func (c *Container) List(ctx context.Context, most int) ([]Blob, error) {
-	var out []Blob
+func (c *Container) List(ctx context.Context, most int) ([]appcenter.Blob, error) {
+	var out []appcenter.Blob
 	for pages := c.blob.NewListBlobsFlatPager(nil); pages.More(); {
 		page, err := pages.NextPage(ctx)
 		// The SDK marks an answer that is not its XML by these words alone.
@@ -101,7 +97,7 @@ func (c *Container) List(ctx context.Context, most int) ([]Blob, error) {
 			if b == nil || b.Name == nil || *b.Name == "" || b.Properties == nil || b.Properties.ContentLength == nil || b.Properties.ETag == nil {
 				return nil, fault.New(fault.MalformedAnswer, "the export container lists a blob without name, length or ETag")
 			}
-			out = append(out, Blob{Name: *b.Name, Size: *b.Properties.ContentLength, ETag: string(*b.Properties.ETag)})
+			out = append(out, appcenter.Blob{Name: *b.Name, Size: *b.Properties.ContentLength, ETag: string(*b.Properties.ETag)})
 		}
 		if len(out) > most {
 			return nil, fault.New(fault.ContainerNotOurs, "more than %d blobs lie in the export container; give Lethe a container of its own", most)

@@ -1,4 +1,6 @@
-package boot
+// Package executions asks Step Functions about the executions of the state machine. It is apart from boot because only
+// programs that ask should start with the client for it.
+package executions
 
 import (
 	"context"
@@ -7,12 +9,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
 )
 
 // Alive gives a function that tells whether a job is being worked on: whether its execution runs, or is about to be
 // redriven. Where Step Functions does not say, it does: a container that is taken from a running job costs an export, and
 // one that is waited for costs time.
-func (c *Cloud) Alive() func(ctx context.Context, job string) bool {
+func Alive(c *boot.Cloud) func(ctx context.Context, job string) bool {
 	client := sfn.NewFromConfig(c.AWS)
 	// arn:…:stateMachine:NAME becomes arn:…:execution:NAME:JOB.
 	prefix := strings.Replace(c.Settings.StateMachine, ":stateMachine:", ":execution:", 1) + ":"
@@ -24,7 +28,7 @@ func (c *Cloud) Alive() func(ctx context.Context, job string) bool {
 		case errors.As(err, &unknown):
 			return false
 		case err != nil:
-			err = Refused(ctx, client.Options().Retryer, "Step Functions", err)
+			err = boot.Refused(ctx, client.Options().Retryer, "Step Functions", err)
 			c.Journal.Log.Warn("whether a job runs could not be asked; it is taken to run", "job", job, "error", err.Error())
 			return true
 		}

@@ -1,0 +1,13 @@
+// Command empty is a Lambda function that does nothing: what the others' starts are measured against.
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+func main() {
+	lambda.Start(func(context.Context, json.RawMessage) (struct{}, error) { return struct{}{}, nil })
+}

@@ -1,0 +1,97 @@
+package rules
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// documents are the Markdown pages by their path, without what stands in blocks of code.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	pages := map[string]string{}
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(files, "../../README.md") {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, err := filepath.Rel("../..", f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[filepath.ToSlash(name)] = regexp.MustCompile("(?ms)^ *```.*?^ *```$").ReplaceAllString(string(b), "")
+	}
+	return pages
+}
+
+// anchors are the headings of a page as GitHub's links name them: lower case, without punctuation, dashes for spaces.
+func anchors(page string) map[string]bool {
+	all := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {
+		all[strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")] = true
+	}
+	return all
+}
+
+// Whoever follows a link at night arrives.
+func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	pages := documents(t)
+	for name, text := range pages {
+		for _, m := range regexp.MustCompile(`\]\(([^()\s]+)\)`).FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(m[1], "https://") {
+				continue
+			}
+			file, anchor, deep := strings.Cut(m[1], "#")
+			to := name
+			if file != "" {
+				to = filepath.ToSlash(filepath.Join(filepath.Dir(name), file))
+			}
+			if _, err := os.Stat(filepath.Join("../..", to)); err != nil {
+				t.Errorf("%s: %s is not there", name, m[1])
+			} else if deep && !anchors(pages[to])[anchor] {
+				t.Errorf("%s: %s has no heading #%s", name, to, anchor)
+			}
+		}
+	}
+}
+
+// A newcomer finds every page from the first one.
+func TestTheReadmeNamesEveryPage(t *testing.T) {
+	t.Parallel()
+	pages := documents(t)
+	for name := range pages {
+		if name != "README.md" && !strings.Contains(pages["README.md"], "]("+name+")") {
+			t.Errorf("README.md does not link to %s", name)
+		}
+	}
+}
+
+// What sam asks for, what alarms call, and what functions measure is explained where people look it up.
+func TestTheGuideExplainsTheTemplate(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	guide := documents(t)["docs/operations.md"]
+	var names []string
+	for name := range d.Parameters {
+		names = append(names, name)
+	}
+	for metric := range d.metrics() {
+		names = append(names, metric)
+	}
+	names = append(names, d.typed("AWS::CloudWatch::Alarm")...)
+	slices.Sort(names)
+	for _, name := range names {
+		if !strings.Contains(guide, fmt.Sprintf("`%s`", name)) {
+			t.Errorf("docs/operations.md says nothing of %s", name)
+		}
+	}
+}
