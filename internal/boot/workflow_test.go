@@ -3,15 +3,23 @@ package boot_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
@@ -20,8 +28,10 @@ import (
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
 	"github.com/lethe-dsr/lethe/internal/local"
 	"github.com/lethe-dsr/lethe/internal/runtimeapi"
+	"github.com/lethe-dsr/lethe/internal/seal"
 )
 
 // world is the demo's: the same for every run.
@@ -52,7 +62,16 @@ func became(t *testing.T, l *ledger.Ledger, requests []string) (out []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, none := l.Certificate(t.Context(), id)
+		certificate, err := l.Certificate(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(certificate, ".")
+		payload, _, _ := strings.Cut(rest, ".")
+		says, err := base64.RawURLEncoding.DecodeString(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for n := range outcomes {
 			outcomes[n].At = time.Time{}
 			outcomes[n].Tokens = make([]string, len(outcomes[n].Tokens))
@@ -61,10 +80,68 @@ func became(t *testing.T, l *ledger.Ledger, requests []string) (out []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, fmt.Sprintf("%s, identifiers left: %t, certificate: %t, %s",
-			r.Status, len(r.Subject) > 0 || len(r.Keys) > 0, none == nil, b))
+		out = append(out, fmt.Sprintf("%s, identifiers left: %t, outcomes %s, certificate %s",
+			r.Status, len(r.Subject) > 0 || len(r.Keys) > 0, b, chance.ReplaceAll(says, []byte("*"))))
 	}
 	return out
+}
+
+// noted is a store that remembers which keys it was given.
+type noted struct {
+	ledger.Store
+	mu   sync.Mutex
+	keys map[ledger.Key]bool
+}
+
+func (s *noted) note(changes []ledger.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range changes {
+		s.keys[c.Key] = true
+	}
+}
+
+func (s *noted) Write(ctx context.Context, changes ...ledger.Change) error {
+	s.note(changes)
+	return s.Store.Write(ctx, changes...)
+}
+
+func (s *noted) WriteEach(ctx context.Context, changes ...ledger.Change) ([]int, error) {
+	s.note(changes)
+	return s.Store.WriteEach(ctx, changes...)
+}
+
+// chance is what differs from run to run where the ids are the same: times, months in keys, hashes and digests under a
+// run's own key, and the providers' tokens.
+var chance = regexp.MustCompile(`"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^"]*"|\b20[0-9]{2}-[0-9]{2}\b|\b[0-9a-f]{64}\b|\b[a-z2-7]{26}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+
+// holds is all that a ledger holds of these keys, without what is chance, its keys at KMS, and the calls to providers of the
+// last minute.
+func holds(t *testing.T, s ledger.Store, keys []ledger.Key) (out []string) {
+	t.Helper()
+	for chunk := range slices.Chunk(keys, ledger.MaxChanges) {
+		items, err := s.Get(t.Context(), chunk...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range items {
+			data := string(i.Data)
+			if !json.Valid(i.Data) { // outcomes and a certificate, which became compares
+				data = "compressed"
+			}
+			if i.Partition != "calls" && !strings.HasPrefix(i.Partition, "kept/") {
+				out = append(out, chance.ReplaceAllString(fmt.Sprintf("%s | %s | %s", i.Partition, i.Sort, data), "*"))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// named gives requests and their job the same ids in every run.
+func named() func() string {
+	var n atomic.Int64
+	return func() string { return []string{"request-1", "request-2", "request-3", "job-1"}[n.Add(1)-1] }
 }
 
 // The definition with the functions as processes, on DynamoDB and KMS, comes to the same end as the run in one process on
@@ -82,6 +159,9 @@ func TestTheFunctionsEndAsTheLocalRunDoes(t *testing.T) {
 			if !slices.Equal(got.requests, here.requests) {
 				t.Errorf("the requests became\n%s\nwant, as on one machine,\n%s", strings.Join(got.requests, "\n"), strings.Join(here.requests, "\n"))
 			}
+			if !slices.Equal(got.ledger, here.ledger) {
+				t.Errorf("the ledger holds\n%s\nwant, as on one machine,\n%s", strings.Join(got.ledger, "\n"), strings.Join(here.ledger, "\n"))
+			}
 			if !slices.Equal(got.left, here.left) {
 				t.Errorf("the providers hold %v, and %v after the run on one machine", got.left, here.left)
 			}
@@ -95,6 +175,7 @@ func TestTheFunctionsEndAsTheLocalRunDoes(t *testing.T) {
 // end is what became of a run.
 type end struct {
 	requests []string
+	ledger   []string       // all that it holds
 	left     []demo.Count   // at the providers
 	calls    map[string]int // that the providers got
 }
@@ -144,7 +225,7 @@ func onAWS(t *testing.T, cold bool) end {
 		f.Close() // what is on its way to the log is there then
 	}
 	wantJournal(t, c.Printed(), "job-1", len(requests), before, w, cfg)
-	return end{became(t, c.base().Ledger, requests), w.Counts(), w.Calls()}
+	return end{became(t, c.base().Ledger, requests), holds(t, c.Store(), allKeys(t, c)), w.Counts(), w.Calls()}
 }
 
 // erased deploys the machine with these tasks, runs it for the demo's people, approves the plan, and gives the ids of
@@ -165,8 +246,8 @@ func erased(c *cloud, w *demo.World, cfg config.Config, tasks map[string]asl.Tas
 	defer m.Close()
 	states := sfn.NewFromConfig(c.AWS())
 	b := c.base()
-	b.Config = cfg
-	filed, err := erase.File(c.t.Context(), b, "api", false, w.People())
+	b.Config, b.NewID = cfg, named()
+	filed, err := erase.File(c.t.Context(), b, "cli", false, w.People())
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -200,15 +281,40 @@ func erased(c *cloud, w *demo.World, cfg config.Config, tasks map[string]asl.Tas
 	return filed.Requests
 }
 
+// allKeys reads all keys of the table.
+func allKeys(t *testing.T, c *cloud) (keys []ledger.Key) {
+	t.Helper()
+	pages := dynamodb.NewScanPaginator(c.Dynamo.Client(), &dynamodb.ScanInput{TableName: aws.String(awslocal.Table)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range page.Items {
+			keys = append(keys, ledger.Key{Partition: i["pk"].(*types.AttributeValueMemberS).Value, Sort: i["sk"].(*types.AttributeValueMemberS).Value})
+		}
+	}
+	return keys
+}
+
 // onOneMachine runs the same on bbolt.
 func onOneMachine(t *testing.T) end {
 	t.Helper()
 	w, cfg := world(t)
-	h, err := local.Open(t.TempDir(), true, local.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	dir := t.TempDir()
+	bolt, err := boltstore.Open(filepath.Join(dir, "ledger.db"), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer bolt.Close()
+	key, err := seal.OpenKey(filepath.Join(dir, "lethe.key"), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &noted{Store: bolt, keys: map[ledger.Key]bool{}}
+	h := local.OpenOn(local.Drivers{Store: store, Seal: key, Key: key}, local.Options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 	defer h.Close()
+	h.Base.NewID = named()
 	if err := h.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -223,5 +329,5 @@ func onOneMachine(t *testing.T) end {
 	if err := h.Decide(t.Context(), run.Job, erase.Word{Plan: plan.Hash, By: "test", Approved: true}); err != nil {
 		t.Fatal(err)
 	}
-	return end{became(t, h.Base.Ledger, run.Requests), w.Counts(), w.Calls()}
+	return end{became(t, h.Base.Ledger, run.Requests), holds(t, bolt, slices.Collect(maps.Keys(store.keys))), w.Counts(), w.Calls()}
 }
