@@ -179,9 +179,9 @@ func part(t config.Target) int {
 	return max(1, t.RequestsPerMinute/sharing)
 }
 
-// Signer opens the signing key.
+// Signer opens the signing key, and the public halves of the former ones.
 func (c *Cloud) Signer(ctx context.Context) (*kmskey.Signer, error) {
-	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.AWS), c.Settings.SigningKey)
+	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.AWS), c.Settings.SigningKey, c.Settings.FormerSigningKeys...)
 }
 
 // Refused names what went wrong in a call to AWS, whose own text stays outside.
