@@ -29,7 +29,7 @@
 //	container/<digest>, lease/<name>    2 to 4 a job or holder
 //	jobs/<month>, sweep/last            1 to 3 a job
 //	previews, preview/<job>             2 a preview, and its pieces
-//	kept/<name>, ledger/key             read when a process starts
+//	kept/<name>, ledger/key             read when a process starts; the data key of a day by each that seals, once an hour
 //	execution/<name>, executions, calls only of the runner on one machine
 //
 // So the busiest key of a sweep of 10,000 people takes some 3,000 write units in all, and 8,000 requests a second could be

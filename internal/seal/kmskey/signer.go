@@ -31,7 +31,7 @@ type Signer struct {
 
 // OpenSigner uses the key of this id, ARN or alias. KMS does not rotate asymmetric keys by itself: after a change of keys
 // the former ones are named too, so that what they signed can still be checked. KMS gives the public half of a key that is
-// enabled only.
+// enabled only (DisabledException of https://docs.aws.amazon.com/kms/latest/APIReference/API_GetPublicKey.html).
 func OpenSigner(ctx context.Context, client *kms.Client, key string, former ...string) (*Signer, error) {
 	s := &Signer{client: client, key: key}
 	var set jose.JSONWebKeySet
