@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/logging"
 )
 
 // attempts of a call to AWS. The SDK's default of 3 takes less than a second; a table that grows with its load
@@ -24,6 +25,7 @@ func fromEnvironment() aws.Config {
 		HTTPClient:       awshttp.NewBuildableClient(), // one for all services, with the connections that it keeps
 		RetryMaxAttempts: attempts,
 		ConfigSources:    []any{endpoints{}},
+		Logger:           logging.Nop{}, // its lines are no JSON, and nobody has checked what is in them
 	}
 	if url := os.Getenv("AWS_ENDPOINT_URL"); url != "" {
 		c.BaseEndpoint = &url

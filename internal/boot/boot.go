@@ -36,10 +36,6 @@ const (
 	// fresh is how long a configuration is used before it is read again: a token that was replaced is in use everywhere
 	// by then. A call to Secrets Manager costs $0.05 per 10,000.
 	fresh = 5 * time.Minute
-
-	// sharing is how many functions call App Center for one target: a process knows nothing of the others' calls, so
-	// each has a part of the target's limit.
-	sharing = 6
 )
 
 // Cloud is what a function's step is made of.
@@ -164,19 +160,9 @@ func (c *Cloud) configure(ctx context.Context) error {
 	}
 	c.Base.Config, c.Link.Targets = cfg, cfg.Targets
 	for _, t := range cfg.Targets {
-		if c.Link.Paces[t.ID] == nil { // what it counts must not be forgotten; a changed limit counts from the next start
-			c.Link.Paces[t.ID] = provider.NewPace(part(t))
-		}
+		c.pace(t)
 	}
 	return nil
-}
-
-// part is a process's part of a target's calls in a minute. Batch is called by one function only.
-func part(t config.Target) int {
-	if t.Provider == config.Batch || t.RequestsPerMinute == 0 {
-		return t.RequestsPerMinute
-	}
-	return max(1, t.RequestsPerMinute/sharing)
 }
 
 // Signer opens the signing key, and the public halves of the former ones.

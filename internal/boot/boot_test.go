@@ -19,7 +19,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awsfault"
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/boot"
-	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/metric/metrictest"
@@ -223,19 +222,50 @@ func TestWhatAWSRefusesHasANameAndNoText(t *testing.T) {
 	}
 }
 
-// Six functions call App Center for a target, and none of them sees the others' calls.
+// All processes share a target's limit by the ledger. One that is changed holds when the configuration is read again.
 func TestTheFunctionsShareATargetsLimit(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		provider   config.Provider
-		limit, own int
-	}{
-		{config.AppCenter, 100, 16}, {config.AppCenter, 3, 1}, {config.AppCenter, 0, 0}, {config.Batch, 100, 100},
-	} {
-		if got := boot.Part(config.Target{Provider: c.provider, RequestsPerMinute: c.limit}); got != c.own {
-			t.Errorf("%s with %d calls in a minute: %d, want %d", c.provider, c.limit, got, c.own)
+	c := newCloud(t)
+	s, now := settings(t, c), time.Now()
+	process := func() (take func(want fault.Name)) {
+		h := boot.New(s, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+			return step.New("Take", func(ctx context.Context, _ struct{}) (string, error) {
+				ended, err := c.Link.Paces["acme"].Take(ctx)
+				if err == nil {
+					ended()
+				}
+				return "", err
+			}), nil
+		})
+		h.At(func() time.Time { return now })
+		h.To(c)
+		return func(want fault.Name) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err := h.Invoke(ctx, []byte(`{}`))
+			if want != "" {
+				wantNamed(t, err, want)
+			} else if err != nil {
+				t.Error(err)
+			}
 		}
 	}
+	first, second := process(), process()
+	limited := func(perMinute int) {
+		doc := strings.Replace(minimal, `"ID"`, fmt.Sprintf(`"acme", "requests_per_minute": %d`, perMinute), 1)
+		c.Configure(doc)
+		now = now.Add(6 * time.Minute)
+	}
+	limited(1)
+	first("")
+	second(fault.Throttled)
+	first(fault.Throttled)
+	limited(2)
+	second("")
+	first(fault.Throttled)
+	limited(0)
+	first("")
+	first("")
 }
 
 func wantNamed(t *testing.T, err error, name fault.Name) {

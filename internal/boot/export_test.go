@@ -5,8 +5,6 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"github.com/lethe-dsr/lethe/internal/config"
 )
 
 // Connect makes the clients as the first invocation does.
@@ -17,9 +15,6 @@ func Connect(ctx context.Context, s Settings, log io.Writer) (*Cloud, error) {
 	}
 	return c, err
 }
-
-// Part is a process's part of a target's calls in a minute.
-func Part(t config.Target) int { return part(t) }
 
 // At gives a handler another clock.
 func (h *Handler) At(now func() time.Time) { h.now = now }

@@ -121,7 +121,7 @@ Exit codes: 0 done, 1 other error, 2 bad usage, configuration or people file, 3 
 	root.SetFlagErrorFunc(badFlags)
 	root.AddCommand(
 		demoCommand(io), previewCommand(io), eraseCommand(io), approveCommand(io),
-		serveCommand(io), requestsCommand(io), showCommand(io), certificateCommand(io), verifyCommand(io),
+		serveCommand(io), checkCommand(io), requestsCommand(io), showCommand(io), certificateCommand(io), verifyCommand(io),
 	)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

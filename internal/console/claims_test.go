@@ -24,14 +24,14 @@ func TestWhatNobodyVerifiedIsAskedForOnce(t *testing.T) {
 		verified    bool
 		asked, told string
 	}{
-		"vouch":     {true, "your own records show", "The phone number and account id: this person&#39;s, said dpo on 22 November 2026, 14:05 UTC"},
-		"leave-out": {false, "could not be verified", "The phone number and account id: left out, said dpo on 22 November 2026, 14:05 UTC"},
+		"vouch":     {true, "your own records show", "The phone number and account id: this person&#39;s, said dpo on 22 November 2066, 14:05 UTC"},
+		"leave-out": {false, "could not be verified", "The phone number and account id: left out, said dpo on 22 November 2066, 14:05 UTC"},
 	} {
 		w := signedIn(t)
 		id := w.file(t, 2*day, claiming("phone", "user_id"))
 		path := "/console/requests/" + id
 		w.get(t, path).holds(t, "the request", http.StatusOK, asks, "the phone number and account id in this request were typed", "verified the mailbox only", "in your own records",
-			"@example.com</code>", "verified by the link", "AT-1</code>", "nobody verified it", "Until 27 November 2026, 14:05 UTC", "It waits until somebody has checked its details.", path+`/vouch"`, path+`/leave-out"`, "account id: nobody verified<")
+			"@example.com</code>", "verified by the link", "AT-1</code>", "nobody verified it", "Until 27 November 2066, 14:05 UTC", "It waits until somebody has checked its details.", path+`/vouch"`, path+`/leave-out"`, "account id: nobody verified<")
 		w.get(t, path+"/"+act).holds(t, "asking to "+act, http.StatusOK, c.asked, "cannot be undone", `action="`+path+"/"+act+`"`)
 		if v, err := w.desk.Show(t.Context(), id); err != nil || v.Vouched != nil {
 			t.Fatalf("%s was done by asking: %+v %v", act, v.Vouched, err)

@@ -31,7 +31,7 @@ func TestARequestShowsWhatHappenedWhere(t *testing.T) {
 	}}}))
 	a := w.get(t, "/console/requests/"+id)
 	a.holds(t, "request", http.StatusOK, "partly erased", "verified absent", ">27<", ">31<", "the law obliges to keep it", "it belongs to somebody else",
-		"Found again by the last search", "order accepted", "&lt;b&gt;token", "/console/jobs/"+job, "By a link sent to the e-mail address", "19 December 2026", "in 27 days")
+		"Found again by the last search", "order accepted", "&lt;b&gt;token", "/console/jobs/"+job, "By a link sent to the e-mail address", "19 December 2066", "in 27 days")
 	c := w.get(t, "/console/requests/"+id+"/certificate")
 	c.holds(t, "certificate", http.StatusOK, "head.body.sign\n")
 	if c.header.Get("Content-Type") != "application/jose" || c.header.Get("Content-Disposition") != `attachment; filename="certificate-`+id+`.jws"` {
@@ -72,7 +72,7 @@ func TestARequestIsCancelledDeniedAndExtended(t *testing.T) {
 				t.Errorf("denied: %s, %s", v.Status, v.Ground)
 			}
 		case "extend":
-			a.holds(t, act, http.StatusOK, "The due date is extended.", "The request is complex. Extended by dpo", "19 February 2027", "it was due on")
+			a.holds(t, act, http.StatusOK, "The due date is extended.", "The request is complex. Extended by dpo", "19 February 2067", "it was due on")
 			if v.Extension == nil || v.Extension.By != "dpo" || strings.Contains(a.body, "/extend") {
 				t.Errorf("extended: %+v", v.Extension)
 			}

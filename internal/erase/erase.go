@@ -154,8 +154,9 @@ type On struct {
 }
 
 // keepTime is the most that a slice keeps for its last item: a call may wait for a whole window of the provider's pace
-// (provider.Window), and then for a Retry-After of half a minute.
-const keepTime = 90 * time.Second
+// (provider.Window), as long again for the calls of others that queue, and then for a Retry-After of half a minute. A wait
+// of more than three quarters of it is not begun (provider.Pace).
+const keepTime = 150 * time.Second
 
 // timeLeft tells a slicing step whether to begin another item. It keeps a fifth of the step's time, at most keepTime, for
 // the item under way and for writing down where the step stands.

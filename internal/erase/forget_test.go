@@ -139,7 +139,11 @@ func TestForgetEndsItsSliceBeforeThePaceOutlastsIt(t *testing.T) {
 	t.Parallel()
 	b := forgetting(t, 40)
 	synctest.Test(t, func(t *testing.T) {
-		pace := provider.NewPace(2)
+		var calls []byte
+		pace := provider.NewPace(2, func(_ context.Context, change func([]byte) ([]byte, error)) (err error) {
+			calls, err = change(calls)
+			return err
+		})
 		d := &deleter{deleted: map[string]int{}, before: func(ctx context.Context, _ int) error {
 			ended, err := pace.Take(ctx)
 			if err == nil {

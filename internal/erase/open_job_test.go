@@ -2,10 +2,12 @@ package erase
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/phone"
 )
@@ -97,5 +99,61 @@ func TestARequestThatIsNamedTwiceIsTakenOnce(t *testing.T) {
 	_, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "job", Input: Input{Sweep: true, Requests: []string{id, id}}})
 	if got := m.members("job"); err != nil || !slices.Equal(got, []string{id}) {
 		t.Errorf("the job has %q (%v)", got, err)
+	}
+}
+
+// One sweep at a time, as at the door: two would export everything twice. The one that is due meanwhile is noted.
+func TestASweepDoesNotBeginWhileTheLastOneWorks(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, annsDevices(), "", "")
+	open := func(job string, in Input) OpenJobOut {
+		t.Helper()
+		out, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: job, Input: in})
+		m.must(err)
+		return out
+	}
+	first := m.file(m.person("email", annMail), "api", nil)
+	open("one", Input{Sweep: true})
+	named := m.file(m.person("user_id", annUser), "api", nil)
+	later := m.file(m.person("email", "ben@example.com"), "api", nil)
+	for range 2 { // the step may run twice
+		out := open("two", Input{Sweep: true, Mode: config.Approve, Requests: []string{named}})
+		if got := m.members("two"); out.Empty || !slices.Equal(got, []string{named}) {
+			t.Errorf("the second one took %q, want what it names", got)
+		}
+	}
+	if out := open("three", Input{Sweep: true}); !out.Empty || m.request(later).Job != "" {
+		t.Error("a sweep began while another one works")
+	}
+	if out := open("look", Input{Sweep: true, Mode: config.Preview}); out.Empty {
+		t.Error("a preview waits for a sweep")
+	}
+	s, err := m.Ledger.LastSweep(t.Context())
+	if err != nil || !slices.Equal(s.Jobs, []string{"one"}) || !s.Late || s.LateMode != "" {
+		t.Errorf("the sweep is %+v (%v)", s, err)
+	}
+	if got := m.members("one"); !slices.Equal(got, []string{first}) {
+		t.Errorf("the first one took %q", got)
+	}
+	_, err = m.Ledger.ChangeJob(t.Context(), "one", func(j *ledger.Job) error { j.Plan, j.Token = "hash", "token"; return nil })
+	m.must(err)
+	if out := open("four", Input{Sweep: true}); out.Empty && m.request(later).Job == "" {
+		t.Error("the first one waits for a person, and no other begins")
+	}
+}
+
+// The door shows no job of another name, so that nobody could approve its plan.
+func TestAnExecutionIsNotCalledAsItLikes(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, annsDevices(), "", "")
+	for _, name := range []string{"", "sweep.1", "ann@example.com", "søk", strings.Repeat("x", 81)} {
+		if _, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: name}); !fault.Is(err, fault.BadInput) || name != "" && strings.Contains(err.Error(), name) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"3f0c5c9e-8a0b-4f6d-9d3a-0c4a4f3b2a11_7b1d2c3e-1111-2222-3333-444455556666", "01M81C17HPT7R498E952RG6HFW"} {
+		if _, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: name}); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }

@@ -14,7 +14,7 @@ type Name string
 
 // Faults that pass by themselves: the same call may succeed later.
 const (
-	Throttled   Name = "Throttled"           // the provider asked to slow down, for longer than a step may wait
+	Throttled   Name = "Throttled"           // the provider asked to slow down, or the target's limit of calls is used up, for longer than a step may wait
 	Unavailable Name = "ProviderUnavailable" // no connection, no answer in time, or a 5xx
 	Maintenance Name = "MaintenanceError"    // Batch, 503, code 2
 	ServerError Name = "ServerError"         // Batch, 500, code 1
@@ -78,7 +78,7 @@ func (n Name) Known() bool {
 func (n Name) Meaning() string {
 	switch n {
 	case Throttled:
-		return "the provider asked to slow down for longer than a step waits; run again later, or lower requests_per_minute"
+		return "the provider asked to slow down, or requests_per_minute is used up, for longer than a step waits; run again later"
 	case Unavailable:
 		return "the provider gave no answer, or an error of its own; run again later"
 	case Maintenance, ServerError:

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // hangUp is an engine whose caller hangs up while it starts a job.
@@ -78,5 +81,88 @@ func TestASweepThatDiedIsDoneAgain(t *testing.T) {
 	got(d.Sweep(t.Context(), ""))(t)
 	if s := got(d.Ledger.LastSweep(t.Context()))(t); s.Jobs == nil || len(s.Jobs) > 0 {
 		t.Errorf("one with nothing to do is noted as %+v, as if it had died", s)
+	}
+}
+
+// On AWS a schedule starts an execution, which takes the requests of its own mode.
+func TestASweepOfOneModeIsFinished(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	submit := func(who string, m config.Mode) string {
+		return got(d.Submit(t.Context(), intake.Submission{Subject: person(t, who+"@example.com"), Channel: "api", By: "crm", Mode: m}))(t).ID
+	}
+	submit("ann", "")
+	ben := submit("ben", config.Erase)
+	finish := func(desk intake.Desk, want string) {
+		t.Helper()
+		if err := desk.FinishSweep(t.Context()); err != nil && !errors.Is(err, errDied) {
+			t.Fatal(err)
+		}
+		if fmt.Sprint(d.engine.jobs) != want {
+			t.Errorf("started %v, want %s", d.engine.jobs, want)
+		}
+	}
+	finish(d.Desk, "[]") // there was no sweep
+	got(erase.OpenJob(d.Base, phone.In)(t.Context(), erase.OpenJobIn{Job: "scheduled", Input: erase.Input{Sweep: true}}))(t)
+	dies := d.Desk
+	dies.Engine = dead{d.engine}
+	finish(dies, "[]")
+	d.pass(time.Minute)
+	submit("cleo", config.Erase) // after it began
+	want := fmt.Sprintf("[erase: [%s]]", ben)
+	finish(d.Desk, want)
+	finish(d.Desk, want) // once
+	if s := got(d.Ledger.LastSweep(t.Context()))(t); len(s.Jobs) != 2 || !s.Whole {
+		t.Errorf("the sweep is %+v", s)
+	}
+}
+
+func TestASweepThatWasDueWhileAnotherWorkedFollowsIt(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	submit := func(who string) string {
+		return got(d.Submit(t.Context(), intake.Submission{Subject: person(t, who+"@example.com"), Channel: "api", By: "crm"}))(t).ID
+	}
+	submit("ann")
+	scheduled := func(job string, m config.Mode) {
+		t.Helper()
+		got(erase.OpenJob(d.Base, phone.In)(t.Context(), erase.OpenJobIn{Job: job, Input: erase.Input{Sweep: true, Mode: m}}))(t)
+	}
+	scheduled("first", config.Erase)
+	ben := submit("ben")
+	d.pass(time.Hour)
+	scheduled("second", config.Erase)
+	for range 2 {
+		if err := d.FinishSweep(t.Context()); err != nil || len(d.engine.jobs) != 0 {
+			t.Fatalf("while the first one works: %v, %v", d.engine.jobs, err)
+		}
+	}
+	if err := d.Ledger.EndJob(t.Context(), "first", d.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // once
+		if err := d.FinishSweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(d.engine.jobs) != 1 || !strings.Contains(fmt.Sprint(d.engine.jobs), ben) {
+		t.Errorf("after it: %v, want one over %s", d.engine.jobs, ben)
+	}
+}
+
+func TestASweepThatDiedIsFinished(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	id := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t).ID
+	desk := d.Desk
+	desk.Engine = dead{d.engine}
+	if _, err := desk.Sweep(t.Context(), config.Erase); !errors.Is(err, errDied) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"[]", fmt.Sprintf("[erase: [%s]]", id)} { // not before it is sure to be dead
+		if err := d.FinishSweep(t.Context()); err != nil || fmt.Sprint(d.engine.jobs) != want {
+			t.Errorf("started %v (%v), want %s", d.engine.jobs, err, want)
+		}
+		d.pass(time.Minute)
 	}
 }

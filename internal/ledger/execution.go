@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -60,28 +59,4 @@ func (l *Ledger) DropExecution(ctx context.Context, name string, at time.Time) e
 		return err
 	}
 	return l.store.Write(ctx, Change{Key: executionKey(name)}, Change{Key: Key{"executions", name}})
-}
-
-// Calls is how many calls a target has had that still count towards its limit, and until when.
-type Calls struct {
-	Count int       `json:"count"`
-	Until time.Time `json:"until"`
-}
-
-// SetCalls keeps a target's recent calls for the next process.
-func (l *Ledger) SetCalls(ctx context.Context, target string, c Calls) error {
-	_, err := update(ctx, l, Key{"calls", target}, true, func(v *Calls) error {
-		*v = c
-		return nil
-	})
-	return err
-}
-
-// Calls reads a target's recent calls; none where nothing was kept.
-func (l *Ledger) Calls(ctx context.Context, target string) (Calls, error) {
-	c, _, err := read[Calls](ctx, l, Key{"calls", target})
-	if errors.Is(err, ErrNotFound) {
-		err = nil
-	}
-	return c, err
 }

@@ -68,7 +68,6 @@ type House struct {
 	Key   Key
 	tasks map[string]asl.Task
 	store *boltstore.Store // of a data directory; nil on other drivers
-	paces map[string]*provider.Pace
 	opts  Options
 
 	runner   *asl.Runner
@@ -138,32 +137,12 @@ func OpenOn(d Drivers, o Options) *House {
 	return h
 }
 
-// Close closes the ledger of a data directory. What a minute's limit of calls still counts is kept for the next process.
+// Close closes the ledger of a data directory.
 func (h *House) Close() error {
-	var err error
-	for target, p := range h.paces {
-		if n := p.Busy(); n > 0 {
-			c := ledger.Calls{Count: n, Until: h.Base.Now().Add(provider.Window)}
-			err = errors.Join(err, h.Base.Ledger.SetCalls(context.Background(), target, c))
-		}
+	if h.store == nil {
+		return nil
 	}
-	h.paces = nil
-	if h.store != nil {
-		err = errors.Join(err, h.store.Close())
-	}
-	return err
-}
-
-// pace makes a target's limit of calls, with those that an earlier process made less than a minute ago.
-func (h *House) pace(t config.Target) error {
-	p := provider.NewPace(t.RequestsPerMinute)
-	p.OnWait(func() { h.opts.Report(erase.Event{Target: t.ID, Doing: "waiting", Total: int64(t.RequestsPerMinute)}) })
-	c, err := h.Base.Ledger.Calls(context.Background(), t.ID)
-	if rest := c.Until.Sub(h.Base.Now()); rest > 0 {
-		p.Hold(c.Count, min(rest, provider.Window))
-	}
-	h.paces[t.ID] = p
-	return err
+	return h.store.Close()
 }
 
 // Configure connects the house to the targets of a configuration.
@@ -188,13 +167,13 @@ func (h *House) Configure(c config.Config) (err error) {
 
 // steps makes all steps of the state machine in this process.
 func (h *House) steps(c config.Config) (map[string]asl.Task, error) {
-	h.paces = map[string]*provider.Pace{}
+	paces := map[string]*provider.Pace{}
 	for _, t := range c.Targets {
-		if err := h.pace(t); err != nil {
-			return nil, err
-		}
+		p := provider.NewPace(t.RequestsPerMinute, h.Base.Ledger.Calls(t.ID))
+		p.OnWait(func() { h.opts.Report(erase.Event{Target: t.ID, Doing: "waiting", Total: int64(t.RequestsPerMinute)}) })
+		paces[t.ID] = p
 	}
-	link := steps.Link{Targets: c.Targets, Paces: h.paces, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait}
+	link := steps.Link{Targets: c.Targets, Paces: paces, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait}
 	containers, err := steps.Containers(link, container.Open)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func many(n int, element func(n int) any) []any {
 func TestBadRequestsAreRefusedByField(t *testing.T) {
 	t.Parallel()
 	w := serve(t)
-	const time = "2026-02-28T15:00:00Z"
+	const time = "2096-02-28T15:00:00Z"
 	for name, c := range map[string]struct{ body, message, reason string }{
 		"no JSON":                      {`{"planted"`, "body: ", "not_json"},
 		"two values":                   {body(nil) + body(nil), "body: ", "not_json"},
@@ -58,11 +58,11 @@ func TestBadRequestsAreRefusedByField(t *testing.T) {
 		"access":                       {with("subject_request_type", "access"), "subject_request_type: must be erasure", "unsupported"},
 		"portability":                  {with("subject_request_type", "portability"), "subject_request_type: ", "unsupported"},
 		"no time":                      {with("submitted_time", nil), "submitted_time: ", "required"},
-		"a day":                        {with("submitted_time", "2026-02-28"), "submitted_time: ", "not_time"},
-		"a time without zone":          {with("submitted_time", "2026-02-28T15:00:00"), "submitted_time: ", "not_time"},
-		"a day that is none":           {with("submitted_time", "2026-02-30T15:00:00Z"), "submitted_time: ", "not_time"},
-		"an hour of one digit":         {with("submitted_time", "2026-02-28T5:00:00Z"), "submitted_time: ", "not_time"},
-		"tomorrow and more":            {with("submitted_time", "2026-03-02T12:00:01Z"), "submitted_time: ", "in_future"},
+		"a day":                        {with("submitted_time", "2096-02-28"), "submitted_time: ", "not_time"},
+		"a time without zone":          {with("submitted_time", "2096-02-28T15:00:00"), "submitted_time: ", "not_time"},
+		"a day that is none":           {with("submitted_time", "2096-02-30T15:00:00Z"), "submitted_time: ", "not_time"},
+		"an hour of one digit":         {with("submitted_time", "2096-02-28T5:00:00Z"), "submitted_time: ", "not_time"},
+		"tomorrow and more":            {with("submitted_time", "2096-03-02T12:00:01Z"), "submitted_time: ", "in_future"},
 		"a time that is a number":      {with("submitted_time", 1538492400), "submitted_time: ", "not_text"},
 		"another version":              {with("api_version", "1.0"), "api_version: must be 2.0", "unsupported"},
 		"a later version":              {with("api_version", "3.0"), "api_version: ", "unsupported"},
@@ -149,8 +149,8 @@ func TestWhatSendersMayDo(t *testing.T) {
 		"an identity twice":              with("subject_identities", many(60, func(int) any { return identity("email", "Ann@example.com") })),
 		"a callback twice":               with("status_callback_urls", many(10, func(int) any { return "https://example.com/a" })),
 		"space around it":                "\r\n\t " + body(nil) + " \n",
-		"a time with a zone":             with("submitted_time", "2026-02-28T15:00:00.123+09:00"),
-		"a time within a day":            with("submitted_time", "2026-03-02T12:00:00Z"),
+		"a time with a zone":             with("submitted_time", "2096-02-28T15:00:00.123+09:00"),
+		"a time within a day":            with("submitted_time", "2096-03-02T12:00:00Z"),
 	} {
 		w := serve(t)
 		if r := w.call("cdp", http.MethodPost, "/v2/requests", b, "Content-Type", "application/json; charset=UTF-8"); r.status != http.StatusCreated {

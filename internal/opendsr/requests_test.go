@@ -73,7 +73,7 @@ func TestARequestIsTaken(t *testing.T) {
 	delete(got, "encoded_request")
 	want := map[string]string{
 		"controller_id": "acme-1", "subject_request_id": id,
-		"received_time": "2026-03-01T12:00:00Z", "expected_completion_time": "2026-04-15T12:00:00Z", // 45 days
+		"received_time": "2096-03-01T12:00:00Z", "expected_completion_time": "2096-04-15T12:00:00Z", // 45 days
 	}
 	if len(got) != len(want) {
 		t.Errorf("got %v", got)
@@ -181,11 +181,11 @@ func TestShow(t *testing.T) {
 	var got statusBody
 	w.call("cdp", http.MethodGet, "/v2/requests/"+id, "").want(http.StatusOK).into(&got)
 	e := got.Extensions[domain]
-	if got.Controller != "acme-1" || got.Expected != "2026-06-01T12:00:00Z" || got.URL != nil || got.ID != id || got.Status != "pending" || got.Version != "2.0" || string(got.Results) != "null" {
+	if got.Controller != "acme-1" || got.Expected != "2096-06-01T12:00:00Z" || got.URL != nil || got.ID != id || got.Status != "pending" || got.Version != "2.0" || string(got.Results) != "null" {
 		t.Errorf("got %+v", got)
 	}
-	if e.Status != "pending" || e.Ended || e.Due != got.Expected || e.Duty != "on_time" || e.Changed != "2026-03-01T12:00:00Z" || e.Outcomes != nil || e.Certificate != "" ||
-		e.Extended == nil || *e.Extended != struct{ Reason, At, Before string }{"complexity", "2026-03-01T13:00:00Z", "2026-04-01T12:00:00Z"} {
+	if e.Status != "pending" || e.Ended || e.Due != got.Expected || e.Duty != "on_time" || e.Changed != "2096-03-01T12:00:00Z" || e.Outcomes != nil || e.Certificate != "" ||
+		e.Extended == nil || *e.Extended != struct{ Reason, At, Before string }{"complexity", "2096-03-01T13:00:00Z", "2096-04-01T12:00:00Z"} {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -240,7 +240,7 @@ func TestCancel(t *testing.T) {
 	first := w.call("cdp", http.MethodDelete, path, "").want(http.StatusAccepted)
 	var got map[string]string
 	first.into(&got)
-	if len(got) != 4 || got["controller_id"] != "acme-1" || got["subject_request_id"] != id || got["received_time"] != "2026-03-01T13:00:00Z" || got["api_version"] != "2.0" {
+	if len(got) != 4 || got["controller_id"] != "acme-1" || got["subject_request_id"] != id || got["received_time"] != "2096-03-01T13:00:00Z" || got["api_version"] != "2.0" {
 		t.Errorf("got %v", got)
 	}
 	w.pass(time.Hour)

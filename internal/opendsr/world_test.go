@@ -41,7 +41,7 @@ const (
 	other  = "b7551968-d5d6-44b2-9831-815ac9017798"
 )
 
-var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+var start = time.Date(2096, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // pair is a key and a certificate for domain as a configuration gives them, made once: keys take their time.
 var pair = sync.OnceValues(func() (certificate, key string) { return makePair(domain, start.AddDate(1, 0, 0)) })
@@ -279,7 +279,7 @@ func (r reply) wantReason(status int, reason string) {
 // body makes a request from the valid one: a field that is nil is left out.
 func body(changes map[string]any) string {
 	fields := map[string]any{
-		"regulation": "gdpr", "subject_request_id": id, "subject_request_type": "erasure", "submitted_time": "2026-02-28T15:00:00Z",
+		"regulation": "gdpr", "subject_request_id": id, "subject_request_type": "erasure", "submitted_time": "2096-02-28T15:00:00Z",
 		"subject_identities": []any{identity("email", "ann@example.com")},
 	}
 	maps.Copy(fields, changes)

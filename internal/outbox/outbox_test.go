@@ -89,7 +89,7 @@ func TestAPersonIsToldOfAnExtensionAndThatTheyAskedAgain(t *testing.T) {
 func TestAWebhookSaysWhatHappenedAndNamesNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.now = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	w.now = time.Date(2097, 1, 31, 12, 0, 0, 0, time.UTC)
 	crm := w.webhook("crm")
 	r := w.request("R", ledger.Pending)
 	r.Channel, r.External, r.By = "opendsr", "c0ffee", "crm-token"
@@ -107,17 +107,17 @@ func TestAWebhookSaysWhatHappenedAndNamesNobody(t *testing.T) {
 	w.advance(time.Hour)
 	w.end("R", ledger.Denied, "unfounded")
 	w.pass()
-	data := `"channel":"opendsr","external":"c0ffee","regulation":"gdpr","received":"2026-01-31T12:00:00Z"`
-	extension := `,"extension":{"reason":"number","at":"2026-01-31T13:00:00Z","before":"2026-02-28T12:00:00Z"}`
+	data := `"channel":"opendsr","external":"c0ffee","regulation":"gdpr","received":"2097-01-31T12:00:00Z"`
+	extension := `,"extension":{"reason":"number","at":"2097-01-31T13:00:00Z","before":"2097-02-28T12:00:00Z"}`
 	var bodies []string
 	for _, c := range crm.calls {
 		bodies = append(bodies, c.body)
 	}
 	wantAll(t, "webhooks", bodies,
-		`{"id":"R-1","type":"request.status","timestamp":"2026-01-31T12:00:00Z","data":{"request":"R","number":1,"status":"pending","settled":false,`+data+`,"due":"2026-02-28T12:00:00Z"}}`,
-		`{"id":"R-2","type":"request.extended","timestamp":"2026-01-31T13:00:00Z","data":{"request":"R","number":2,"status":"pending","settled":false,`+data+`,"due":"2026-04-28T12:00:00Z"`+extension+`}}`,
-		`{"id":"R-3","type":"request.status","timestamp":"2026-01-31T13:00:00Z","data":{"request":"R","number":3,"status":"partial","settled":false,`+data+`,"due":"2026-04-28T12:00:00Z"`+extension+`}}`,
-		`{"id":"R-4","type":"request.status","timestamp":"2026-01-31T14:00:00Z","data":{"request":"R","number":4,"status":"denied","settled":false,`+data+`,"due":"2026-04-28T12:00:00Z","closed":"2026-01-31T14:00:00Z"`+extension+`}}`)
+		`{"id":"R-1","type":"request.status","timestamp":"2097-01-31T12:00:00Z","data":{"request":"R","number":1,"status":"pending","settled":false,`+data+`,"due":"2097-02-28T12:00:00Z"}}`,
+		`{"id":"R-2","type":"request.extended","timestamp":"2097-01-31T13:00:00Z","data":{"request":"R","number":2,"status":"pending","settled":false,`+data+`,"due":"2097-04-28T12:00:00Z"`+extension+`}}`,
+		`{"id":"R-3","type":"request.status","timestamp":"2097-01-31T13:00:00Z","data":{"request":"R","number":3,"status":"partial","settled":false,`+data+`,"due":"2097-04-28T12:00:00Z"`+extension+`}}`,
+		`{"id":"R-4","type":"request.status","timestamp":"2097-01-31T14:00:00Z","data":{"request":"R","number":4,"status":"denied","settled":false,`+data+`,"due":"2097-04-28T12:00:00Z","closed":"2097-01-31T14:00:00Z"`+extension+`}}`)
 }
 
 func TestALaterEventWaitsForAnEarlierOne(t *testing.T) {

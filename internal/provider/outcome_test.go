@@ -44,7 +44,7 @@ func TestACallThatFoundNoPlaceWasNoAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got []Outcome
-		pace := NewPace(1)
+		pace := NewPace(1, memory())
 		c := New(Options{Base: base(t, "https://api.example"), Pace: pace, Transport: &answers{script: []func(*http.Request) (*http.Response, error){status(200)}}, Observe: func(o Outcome) { got = append(got, o) }})
 		if _, err := c.Call(t.Context(), http.MethodGet, "/x", nil, nil); err != nil {
 			t.Fatal(err)

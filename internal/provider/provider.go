@@ -86,7 +86,7 @@ func checkRetry(ctx context.Context, res *http.Response, err error) (bool, error
 	}
 	once := ctx.Value(onceKey{}) != nil
 	if err != nil {
-		return !once, nil
+		return !once && !errors.As(err, &noPlace{}), nil
 	}
 	again := res.StatusCode == http.StatusTooManyRequests ||
 		res.StatusCode >= 500 && res.StatusCode != http.StatusNotImplemented && !once
@@ -126,7 +126,7 @@ type Answer struct {
 
 // Call sends one request to Base's path plus path, which is already escaped, and gives the answer whatever its status.
 // in, when not nil, is sent as JSON. Failed connections, 429 and 5xx are tried again a few times with growing waits,
-// Retry-After honoured. An error is a fault.Unavailable (no answer) or fault.MalformedAnswer (too large).
+// Retry-After honoured. An error is a fault.Unavailable (no answer), a fault.MalformedAnswer (too large) or Pace.Take's.
 func (c *Client) Call(ctx context.Context, method, path string, query url.Values, in any) (Answer, error) {
 	u := *c.base
 	u.RawQuery = query.Encode()
@@ -217,6 +217,10 @@ func (c *Client) do(ctx context.Context, method string, u *url.URL, in any) (Ans
 func unreachable(ctx context.Context, host string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	var unsent noPlace
+	if errors.As(err, &unsent) {
+		return unsent.error
 	}
 	why := "the connection broke off"
 	var dns *net.DNSError

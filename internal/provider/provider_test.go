@@ -154,13 +154,13 @@ func TestWaitingForAPlaceIsNoTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := &answers{script: []func(*http.Request) (*http.Response, error){status(200)}}
-		c := New(Options{Base: base(t, "https://api.example"), Transport: next, Pace: NewPace(1)})
+		c := New(Options{Base: base(t, "https://api.example"), Transport: next, Pace: NewPace(1, memory())})
 		for range 4 {
 			if _, err := c.Call(t.Context(), http.MethodGet, "/x", nil, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := next.sent[3].Sub(next.sent[0]); got != 3*Window {
+		if got := next.sent[3].Sub(next.sent[0]); got != 3*(Window+apart) {
 			t.Errorf("four calls at one a minute took %s", got)
 		}
 	})
@@ -170,7 +170,7 @@ func TestRetriesTakePlacesToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := &answers{script: []func(*http.Request) (*http.Response, error){status(500), broken, status(200)}}
-		c := New(Options{Base: base(t, "https://api.example"), Transport: next, Pace: NewPace(2)})
+		c := New(Options{Base: base(t, "https://api.example"), Transport: next, Pace: NewPace(2, memory())})
 		if _, err := c.Call(t.Context(), http.MethodGet, "/x", nil, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func TestAGetThatNetHTTPSendsAgainIsCounted(t *testing.T) {
 		}
 	}))
 	t.Cleanup(srv.Close)
-	pace := NewPace(10)
+	pace := NewPace(10, memory())
 	var observed []Outcome
 	c := New(Options{Base: base(t, srv.URL), Pace: pace, RetryWait: time.Hour, Observe: func(o Outcome) { observed = append(observed, o) }})
 	for range 2 {
@@ -214,7 +214,7 @@ func TestAGetThatNetHTTPSendsAgainIsCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := len(pace.places); got != int(seen.Load()) || got != 3 {
+	if got := taken(t, pace); got != int(seen.Load()) || got != 3 {
 		t.Errorf("%d places taken for %d calls that the server saw, want 3", got, seen.Load())
 	}
 	if want := []Outcome{Answered, Failed, Answered}; !slices.Equal(observed, want) {

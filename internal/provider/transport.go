@@ -13,6 +13,11 @@ import (
 // place in the Pace is not part of it: that can be longer.
 const perCall = 60 * time.Second
 
+// noPlace is why a call was not sent: the Pace's error.
+type noPlace struct{ error }
+
+func (n noPlace) Unwrap() error { return n.error }
+
 // transport makes one attempt: it counts it, retries included, because the provider does; bounds its time; and reads
 // the whole answer, so that one that breaks off is a failed attempt like any other. What it counts is also what is observed.
 type transport struct {
@@ -25,7 +30,7 @@ type transport struct {
 func (t transport) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	ended, err := t.pace.Take(r.Context())
 	if err != nil {
-		return nil, err
+		return nil, noPlace{err}
 	}
 	defer func() {
 		ended()
@@ -40,7 +45,8 @@ func (t transport) RoundTrip(r *http.Request) (res *http.Response, err error) {
 		if sent {
 			again, err := t.pace.Take(ctx)
 			if err != nil {
-				return // the context has ended, and the call with it
+				cancel() // it must not be sent; the next attempt waits for its place
+				return
 			}
 			before := ended
 			ended = func() { before(); again() }

@@ -68,7 +68,7 @@ func principal(tokens []config.Token, r *http.Request, need config.Role) (web.Pr
 		if need == config.RoleApprove && c.Session != "" { // the evidence says who approved
 			p.Name += "/" + c.Session
 		}
-		if slices.ContainsFunc(tokens, func(t config.Token) bool { return t.Name == c.Name && t.Role == config.RoleApprove }) {
+		if slices.ContainsFunc(tokens, func(t config.Token) bool { return t.Name == tokenName(c.Name) && t.Role == config.RoleApprove }) {
 			p.Role = config.RoleApprove
 		}
 	case slices.Contains(c.Roles, string(config.RoleApprove)):
@@ -77,6 +77,17 @@ func principal(tokens []config.Token, r *http.Request, need config.Role) (web.Pr
 		p.Role = config.RoleSubmit
 	}
 	return p, true
+}
+
+// tokenName writes a role's name as a token of the configuration may be called: AWSReservedSSO_Privacy_1a as
+// awsreservedsso-privacy-1a.
+func tokenName(role string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(role))
 }
 
 // counted counts the pages of the privacy form that did not come to be.

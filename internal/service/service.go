@@ -37,8 +37,11 @@ func timeLeft(ctx context.Context) bool {
 	return ctx.Err() == nil && (!ok || time.Until(deadline) > keepTime)
 }
 
-// pause waits; false when the time of the function is over before.
+// pause waits; false when the function has no time to begin something after it.
 func pause(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline)-d <= keepTime {
+		return false
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -1,8 +1,8 @@
 package service_test
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/quotedprintable"
@@ -12,14 +12,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
-	"github.com/lethe-dsr/lethe/internal/awsfault"
 	"github.com/lethe-dsr/lethe/internal/awslocal"
-	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/awslocal/awstest"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/runtimeapi"
 	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
@@ -85,11 +85,54 @@ func (s *stack) wantNothingPersonal() {
 	}
 }
 
-// A person asks by the form, confirms by the link in the mail, and reads in the end what became of it; in between comes a
-// sweep as its schedule starts it, and somebody who approves over the API.
-func TestTheWholeWayOfAPersonOnAWS(t *testing.T) {
+// The programs as processes, on one deployed stack.
+func TestTheFunctionsAsProcesses(t *testing.T) {
 	t.Parallel()
 	s := deploy(t, asl.Options{})
+	for _, one := range []struct {
+		name string
+		do   func(*testing.T, *stack)
+	}{
+		{"a person by the form", wholeWay}, {"a system, urgently", urgent}, {"a canary", canary}, {"another sealing key", anotherKey},
+		{"a door that is closed", closedDoor},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			s.t = t
+			one.do(t, s)
+		})
+	}
+}
+
+// A ledger that was sealed with another key is noticed before anything is written into it.
+func anotherKey(t *testing.T, s *stack) {
+	other := s.KMS.SealingKey()
+	in, err := json.Marshal(map[string]any{
+		"version": "2.0", "rawPath": "/", "body": "wish=erase&email=new@example.com&phone=&account=", "headers": map[string]string{"content-type": "application/x-www-form-urlencoded", "origin": s.api.URL},
+		"requestContext": map[string]any{"domainName": strings.TrimPrefix(s.api.URL, "https://"), "http": map[string]string{"method": "POST", "path": "/", "sourceIp": "203.0.113.9"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for folder, input := range map[string][]byte{"intake": in, "keep-house": []byte(`{}`), "tell": []byte(`{}`), "open-job": []byte(`{"job": "OTHER", "input": {"sweep": true}}`)} {
+		f := s.Function(awstest.Programs(t), folder, "LETHE_URL="+s.api.URL, "LETHE_SEALING_KEY="+other)
+		s.Dynamo.Forget()
+		_, err := f.Invoke(t.Context(), input)
+		f.Close()
+		var named *runtimeapi.Error
+		if !errors.As(err, &named) || named.Type != string(fault.SealBroken) {
+			t.Errorf("%s: %v", folder, err)
+		}
+		for _, c := range s.Dynamo.Calls() {
+			if c.Op != "BatchGetItem" && c.Op != "Query" {
+				t.Errorf("%s calls %s", folder, c.Op)
+			}
+		}
+	}
+}
+
+// A person asks by the form, confirms by the link in the mail, and reads in the end what became of it; in between comes a
+// sweep as its schedule starts it, and somebody who approves over the API.
+func wholeWay(t *testing.T, s *stack) {
 	if status, _, page := s.browse(http.MethodGet, "/?lang=de", nil); status != http.StatusOK || !strings.Contains(page, `lang="de"`) {
 		t.Fatalf("the form: %d\n%s\n%s", status, page, s.Printed())
 	}
@@ -163,9 +206,7 @@ func TestTheWholeWayOfAPersonOnAWS(t *testing.T) {
 }
 
 // A system files an urgent request as a role of IAM; its job begins at once.
-func TestASystemsUrgentRequestBeginsAtOnce(t *testing.T) {
-	t.Parallel()
-	s := deploy(t, asl.Options{})
+func urgent(t *testing.T, s *stack) {
 	body := fmt.Sprintf(`{"subject": {"identifiers": [{"type": "email", "value": %q}]}, "urgent": true}`, s.email(0))
 	if status, _, _ := s.ask(http.MethodPost, "/requests", body, "Content-Type", "application/json"); status != http.StatusForbidden {
 		t.Errorf("without a role: %d", status)
@@ -179,27 +220,23 @@ func TestASystemsUrgentRequestBeginsAtOnce(t *testing.T) {
 	if err != nil || r.By != "crm" {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	jobs, err := s.ledger.Working(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	for began := false; !began; { // the machine gets to its first step
+		if r, err = s.ledger.Request(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		began = r.Job != "" || r.LastJob != ""
 	}
-	if len(jobs) == 0 { // the machine has not got to its first step
-		_, answer := s.system("crm", http.MethodGet, "/requests/"+id, "")
-		t.Logf("the request is %v", answer["status"])
-	}
-	// The console shows which states are at work, by the execution's history.
 	s.wantNothingPersonal()
 }
 
 // A canary goes through the form like everybody, and leaves nothing.
-func TestTheCanaryProvesThatTheDoorIsOpen(t *testing.T) {
-	t.Parallel()
-	s := deploy(t, asl.Options{})
+func canary(t *testing.T, s *stack) {
 	done := make(chan error, 1)
 	go func() { done <- s.invoke("canary") }()
+	before := len(s.Mails())
 	for sent := false; !sent; { // the stream wakes tell
 		s.run("tell")
-		sent = len(s.Mails()) > 0
+		sent = len(s.Mails()) > before
 		select {
 		case err := <-done:
 			t.Fatalf("it ended before its mail was sent: %v; printed: %s", err, s.Printed())
@@ -209,7 +246,7 @@ func TestTheCanaryProvesThatTheDoorIsOpen(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatalf("%v; printed: %s", err, s.Printed())
 	}
-	to, _ := letter(t, s.Mails()[0])
+	to, _ := letter(t, s.Mails()[before])
 	if !strings.HasSuffix(to, "@simulator.amazonses.com") {
 		t.Errorf("its mail went to %s", to)
 	}
@@ -220,55 +257,12 @@ func TestTheCanaryProvesThatTheDoorIsOpen(t *testing.T) {
 	s.wantNothingPersonal()
 }
 
-func TestTheCanaryTellsWhereTheWayEnds(t *testing.T) {
-	t.Parallel()
-	s := deploy(t, asl.Options{})
-	s.Fail(awsfault.Fault{Kind: "InternalServerError"}) // the door cannot read its configuration
-	if err := s.invoke("canary"); err == nil {
-		t.Error("it came through a door that is closed")
-	}
-	s.Heal()
+func closedDoor(t *testing.T, s *stack) {
 	s.functions["intake"].Close()
 	err := s.invoke("canary")
 	s.functions["canary"].Close() // what it printed is there then
 	if err == nil || !strings.Contains(s.Printed(), "status 500") {
 		t.Errorf("%v; printed: %s", err, s.Printed())
-	}
-	s.wantNothingPersonal()
-}
-
-// Whoever takes a plan's answer may die before the execution hears it, and an execution may end without closing its job.
-func TestTheHouseIsKept(t *testing.T) {
-	t.Parallel()
-	s := deploy(t, asl.Options{})
-	s.Configure(strings.Replace(string(s.world.Config()), "mode: approve", "mode: erase", 1) + serving)
-	b, err := json.Marshal(map[string]any{"subject": map[string]any{"identifiers": []map[string]string{{"type": "email", "value": s.email(1)}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, filed := s.system("crm", http.MethodPost, "/requests", string(b))
-	if status != http.StatusAccepted {
-		t.Fatalf("%d %v", status, filed)
-	}
-	id := filed["id"].(string)
-	// An execution that Step Functions does not know, whose job holds the request.
-	ctx, l := context.Background(), s.ledger
-	if err := l.Invite(ctx, "01DEAD", []string{id}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.OpenJob(ctx, ledger.Job{ID: "01DEAD", Mode: "erase", Opened: time.Now().Add(-2 * time.Hour), Search: []string{}, Order: []string{}}); err != nil {
-		t.Fatal(err)
-	}
-	if held, err := l.Claim(ctx, "01DEAD", []string{id}, time.Now()); err != nil || len(held) != 1 {
-		t.Fatal(held, err)
-	}
-	s.run("keep-house")
-	r, err := l.Request(ctx, id)
-	if err != nil || r.Job != "" {
-		t.Errorf("the request is held by a job that is dead: %+v, %v; printed: %s", r, err, s.Printed())
-	}
-	if jobs, err := l.Working(ctx); err != nil || len(jobs) != 0 {
-		t.Errorf("jobs that are not closed: %v, %v", jobs, err)
 	}
 	s.wantNothingPersonal()
 }

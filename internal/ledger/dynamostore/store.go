@@ -30,7 +30,8 @@
 //	jobs/<month>, sweep/last            1 to 3 a job
 //	previews, preview/<job>             2 a preview, and its pieces
 //	kept/<name>, ledger/key             read when a process starts; the data key of a day by each that seals, once an hour
-//	execution/<name>, executions, calls only of the runner on one machine
+//	calls                               1 or 2, and one read, a block of calls: a tenth of a target's limit
+//	execution/<name>, executions        only of the runner on one machine
 //
 // So the busiest key of a sweep of 10,000 people takes some 3,000 write units in all, and 8,000 requests a second could be
 // filed. k submissions of the form in the same moment cost the one count k*k/2 units, because each writer that was faster

@@ -45,6 +45,7 @@ func Contract(t *testing.T, open func(t *testing.T) ledger.Store) {
 		"concurrent writes of several items stay whole":  concurrentTransfers,
 		"a lease has one holder, until its time is over": leases,
 		"one of many holders wins":                       concurrentHolders,
+		"concurrent calls of a target are all counted":   concurrentCalls,
 		"any sequence of calls does what a map would do": likeModel,
 	} {
 		t.Run(name, func(t *testing.T) {

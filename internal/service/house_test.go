@@ -1,0 +1,238 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/asl"
+	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/ledger"
+)
+
+// A failed execution is left for an hour to whoever redrives it. Then what it did is written down, and its requests are
+// free.
+func TestAJobIsClosedAnHourAfterItsExecutionFailed(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Erase, asl.Options{})
+	id := s.file(0, "")
+	s.failing("CloseJob", fault.New(fault.SealBroken, "on purpose"))
+	const job = "3f0c5c9e-8a0b-4f6d-9d3a-0c4a4f3b2a11_7b1d2c3e-1111-2222-3333-444455556666" // as a schedule names executions
+	if r := s.start(job, `{"sweep": true}`); r.Status != asl.Failed || r.Error != "JobNotClosed" {
+		t.Fatalf("%+v", r)
+	}
+	s.failing("CloseJob", nil)
+	s.pass(59 * time.Minute)
+	if err := s.keep(); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.request(id); r.Job != job || len(s.working()) != 1 {
+		t.Fatalf("too early: the request is %s, held by %q", r.Status, r.Job)
+	}
+	s.wantMetrics(map[string]float64{
+		"OpenRequests Stack=lethe": 1, "Requests Stack=lethe Status=running": 1, "OverdueRequests Stack=lethe": 0, "WaitingPlans Stack=lethe": 0,
+		"FiledRequests Stack=lethe Channel=api": 1, "SweepsBegun Stack=lethe": 1,
+	})
+	s.pass(2 * time.Minute)
+	for range 2 { // twice is once
+		if err := s.keep(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := s.request(id)
+	_, none := s.ledger.Certificate(t.Context(), id)
+	if r.Job != "" || r.Status == ledger.Running || none != nil || s.job(job).Closed.IsZero() || len(s.working()) != 0 {
+		t.Errorf("the request is %s, held by %q, certificate: %v; not closed: %v", r.Status, r.Job, none, s.working())
+	}
+	s.wantMetrics(map[string]float64{"ClosedRequests Stack=lethe": 1, "OpenRequests Stack=lethe": 1})
+}
+
+// Step Functions tells of an execution a moment after it began, and forgets it after 90 days. A token that it does not
+// know keeps nobody from closing a job.
+func TestAnExecutionThatStepFunctionsDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Erase, asl.Options{})
+	id := s.file(0, "")
+	ctx, l := t.Context(), s.ledger
+	if err := l.Invite(ctx, "JOB", []string{id}); err != nil {
+		t.Fatal(err)
+	}
+	job := ledger.Job{
+		ID: "JOB", Mode: "erase", Opened: s.now(), Search: []string{}, Order: []string{},
+		Plan: "hash", Token: "of another account", Approvals: []ledger.Approval{{Plan: "hash", Approved: true}},
+	}
+	if _, err := l.OpenJob(ctx, job); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Claim(ctx, "JOB", []string{id}, s.now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, free := range []bool{false, true} {
+		if err := s.keep(); err != nil {
+			t.Fatal(err)
+		}
+		if r := s.request(id); (r.Job == "") != free {
+			t.Errorf("the request is held by %q after %s", r.Job, s.now().Sub(job.Opened))
+		}
+		s.pass(time.Hour)
+	}
+}
+
+// Whoever takes a plan's answer may die before the execution hears it.
+func TestAnAnswerThatGotLostIsSent(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Approve, asl.Options{})
+	id := s.file(0, "")
+	if r := s.start("job", `{"sweep": true}`); r.Status != asl.Waiting {
+		t.Fatalf("%+v", r)
+	}
+	if err := s.keep(); err != nil || s.beats != 1 {
+		t.Errorf("%d heartbeats while it waits, %v", s.beats, err)
+	}
+	s.wantMetrics(map[string]float64{"WaitingPlans Stack=lethe": 1, "Requests Stack=lethe Status=in_review": 1})
+	word := erase.Word{Plan: s.job("job").Plan, By: "jane", Approved: true}
+	if _, err := erase.Decide(t.Context(), s.boot.Base, "job", word); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.keep(); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.settled("job"); r.Status != asl.Succeeded {
+		t.Fatalf("%+v", r)
+	}
+	if r := s.request(id); r.Status != ledger.Erased {
+		t.Errorf("the request is %s", r.Status)
+	}
+}
+
+// Nobody approves within 14 days, or nobody keeps house for 3: the job ends as not approved, and an approval that comes
+// at that moment is refused before it is written down.
+func TestAPlanThatNobodyApproves(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after time.Duration
+		o     asl.Options
+	}{"14 days": {14 * 24 * time.Hour, asl.Options{Beats: true}}, "no heartbeat": {3 * 24 * time.Hour, asl.Options{}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, config.Approve, c.o)
+			id := s.file(0, "")
+			if r := s.start("job", `{"sweep": true}`); r.Status != asl.Waiting {
+				t.Fatalf("%+v", r)
+			}
+			s.pass(c.after - time.Minute)
+			if err := s.keep(); err != nil {
+				t.Fatal(err)
+			}
+			if r := s.settled("job"); r.Status != asl.Waiting {
+				t.Fatalf("too early: %+v", r)
+			}
+			s.pass(time.Minute)
+			if a := s.ask(role("jane"), http.MethodPost, "/jobs/job/approve", fmt.Sprintf(`{"plan": %q}`, s.job("job").Plan)); a.StatusCode != http.StatusConflict {
+				t.Errorf("approved at that moment: %d %s", a.StatusCode, a.Body)
+			}
+			if err := s.keep(); err != nil {
+				t.Fatal(err)
+			}
+			if r := s.settled("job"); r.Status != asl.Succeeded {
+				t.Fatalf("%+v", r)
+			}
+			j, r := s.job("job"), s.request(id)
+			if j.Closed.IsZero() || len(j.Approvals) != 0 || r.Job != "" || r.Status != ledger.Partial {
+				t.Errorf("the job has %+v, the request is %s", j.Approvals, r.Status)
+			}
+			outcomes, err := s.ledger.Outcomes(t.Context(), id)
+			if err != nil || !strings.Contains(fmt.Sprint(outcomes), "not approved") {
+				t.Errorf("the outcomes are %+v (%v)", outcomes, err)
+			}
+		})
+	}
+}
+
+// A job that began is no failure because nobody heard of it.
+func TestAStartWhoseAnswerGotLost(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Approve, asl.Options{})
+	lost := 0
+	s.meets(func(op string, send func() (*http.Response, error)) (*http.Response, error) {
+		answer, err := send()
+		if op == "StartExecution" && lost == 0 {
+			lost++
+			answer.Body.Close()
+			for _, job := range s.working() { // and it ends before anybody asks again
+				s.settled(job)
+			}
+			return nil, errors.New("the connection broke")
+		}
+		return answer, err
+	})
+	a := s.ask(role("jane"), http.MethodPost, "/requests", s.submission(0, `, "mode": "preview"`))
+	if a.StatusCode != http.StatusAccepted || lost != 1 {
+		t.Fatalf("%d %s", a.StatusCode, a.Body)
+	}
+}
+
+// A request that was acknowledged begins later; a preview that nobody will see leaves nothing behind.
+func TestStepFunctionsIsThrottled(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Erase, asl.Options{})
+	s.meets(func(op string, send func() (*http.Response, error)) (*http.Response, error) {
+		if op != "StartExecution" {
+			return send()
+		}
+		return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{"X-Amzn-Errortype": {"ThrottlingException"}}, Body: io.NopCloser(strings.NewReader(`{}`))}, nil
+	})
+	id := s.file(0, `, "urgent": true`)
+	if a := s.ask(role("jane"), http.MethodPost, "/requests", s.submission(1, `, "mode": "preview"`)); a.StatusCode != http.StatusServiceUnavailable || a.Headers["Retry-After"] == "" {
+		t.Errorf("%d %v %s", a.StatusCode, a.Headers, a.Body)
+	}
+	previews := 0
+	if err := s.ledger.Previews(t.Context(), func(string) error { previews++; return nil }); err != nil || previews != 0 {
+		t.Errorf("%d people of previews are left, %v", previews, err)
+	}
+	s.meets(nil)
+	for range 2 {
+		if err := s.keep(); err != nil || s.request(id).Job != "" {
+			t.Fatalf("it may be about to begin, and is started again (%v)", err)
+		}
+	}
+	s.pass(3 * time.Minute)
+	if err := s.keep(); err != nil {
+		t.Fatal(err)
+	}
+	for _, job := range s.working() {
+		s.settled(job)
+	}
+	if r := s.request(id); r.Job == "" && r.LastJob == "" {
+		t.Errorf("no job took it: %s", r.Status)
+	}
+}
+
+// What fails stops nothing else.
+func TestTheRestOfTheHouseIsKept(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Approve, asl.Options{})
+	s.file(0, "")
+	if r := s.start("job", `{"sweep": true}`); r.Status != asl.Waiting {
+		t.Fatalf("%+v", r)
+	}
+	s.metrics()
+	s.meets(func(op string, send func() (*http.Response, error)) (*http.Response, error) {
+		if op == "DescribeExecution" {
+			return nil, context.DeadlineExceeded
+		}
+		return send()
+	})
+	s.pass(26 * 24 * time.Hour)
+	if err := s.keep(); err == nil {
+		t.Error("nobody learns that jobs could not be looked after")
+	}
+	s.wantMetrics(map[string]float64{"OpenRequests Stack=lethe": 1, "DueSoonRequests Stack=lethe": 1})
+}
