@@ -165,9 +165,9 @@ func (c *Cloud) configure(ctx context.Context) error {
 	return nil
 }
 
-// Signer opens the signing key.
+// Signer opens the signing key, and the public halves of the former ones.
 func (c *Cloud) Signer(ctx context.Context) (*kmskey.Signer, error) {
-	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.AWS), c.Settings.SigningKey)
+	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.AWS), c.Settings.SigningKey, c.Settings.FormerSigningKeys...)
 }
 
 // Refused names what went wrong in a call to AWS, whose own text stays outside.

@@ -2,8 +2,11 @@ package boot_test
 
 import (
 	"context"
+	"crypto/elliptic"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +22,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/metric/metrictest"
+	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
 
@@ -31,9 +35,20 @@ func TestSettingsComeFromTheEnvironment(t *testing.T) {
 		"LETHE_TABLE": "ledger", "LETHE_SEALING_KEY": "a", "LETHE_SIGNING_KEY": "b", "LETHE_CONFIG": "c", "LETHE_STATE_MACHINE": awslocal.MachineARN, "LETHE_STACK": "lethe",
 	}
 	getenv := func(name string) string { return env[name] }
-	want := boot.Settings{Table: "ledger", SealingKey: "a", SigningKey: "b", Config: "c", StateMachine: awslocal.MachineARN, Stack: "lethe"}
-	if got, err := boot.Read(getenv); err != nil || got != want {
+	want := boot.Settings{Table: "ledger", SealingKey: "a", SigningKey: "b", Config: "c", StateMachine: awslocal.MachineARN, Stack: "lethe", FormerSigningKeys: []string{}}
+	if got, err := boot.Read(getenv); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
+	}
+	for _, v := range []string{"d,e", " d , e,", "d e"} {
+		got, err := boot.Read(func(n string) string {
+			if n == "LETHE_FORMER_SIGNING_KEYS" {
+				return v
+			}
+			return env[n]
+		})
+		if err != nil || !slices.Equal(got.FormerSigningKeys, []string{"d", "e"}) {
+			t.Errorf("%q: got %q, %v", v, got.FormerSigningKeys, err)
+		}
 	}
 	for name := range env {
 		t.Run(name, func(t *testing.T) {
@@ -133,6 +148,36 @@ func TestAServiceMayHaveAnAddressOfItsOwn(t *testing.T) {
 }
 
 // An execution that only may have ended keeps its container.
+// A certificate is checked by what the door publishes, also after the signing key was replaced.
+func TestFormerSigningKeysStayPublished(t *testing.T) {
+	c := newCloud(t)
+	c.Configure(strings.Replace(minimal, "ID", "acme", 1))
+	before, err := c.Signer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	jws, err := before.Sign(t.Context(), []byte("payload"), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := settings(t, c)
+	s.SigningKey, s.FormerSigningKeys = c.KMS.SigningKey(elliptic.P256()), []string{c.KMS.SigningKey(elliptic.P256()), c.SigningKey}
+	after, err := boot.Connect(t.Context(), s, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := after.Signer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, kid, err := seal.Verify(jws, signer.PublicSet()); err != nil || kid != before.Public().KeyID {
+		t.Errorf("what the former key signed: by %q, %v", kid, err)
+	}
+	if signer.Public().KeyID == before.Public().KeyID {
+		t.Error("the former key signs")
+	}
+}
+
 func TestAJobIsAliveWhileItsExecutionRuns(t *testing.T) {
 	c := newCloud(t)
 	c.Configure(strings.Replace(minimal, "ID", "acme", 1))

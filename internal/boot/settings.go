@@ -8,7 +8,8 @@ import (
 	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
-// Settings are what template.yaml tells a function by its environment. All functions get the same ones, but for the URL.
+// Settings are what template.yaml tells a function by its environment. All functions get the same ones, but for
+// the URL and the former keys.
 type Settings struct {
 	Table        string // LETHE_TABLE: the ledger's DynamoDB table, name or ARN
 	SealingKey   string // LETHE_SEALING_KEY: a symmetric key at KMS, id or ARN
@@ -18,6 +19,10 @@ type Settings struct {
 	Stack        string // LETHE_STACK: its name, a dimension of metrics
 
 	URL *url.URL // LETHE_URL: https, by which people reach the service; nil for steps
+
+	// FormerSigningKeys: LETHE_FORMER_SIGNING_KEYS, key pairs at KMS that signed before SigningKey, ids or ARNs with commas
+	// between them. Their public halves are published. The door alone gets them.
+	FormerSigningKeys []string
 }
 
 // isMachineARN tells whether v is arn:partition:states:region:account:stateMachine:name. Without a regular expression: to
@@ -56,6 +61,7 @@ func Read(getenv func(string) string) (Settings, error) {
 		}
 		s.URL = u
 	}
+	s.FormerSigningKeys = strings.FieldsFunc(getenv("LETHE_FORMER_SIGNING_KEYS"), func(r rune) bool { return r == ',' || r == ' ' })
 	if len(wrong) > 0 {
 		return s, fault.New(fault.BadInput, "the function's environment: %s; template.yaml sets it", strings.Join(wrong, ", "))
 	}

@@ -29,7 +29,7 @@
 //	container/<digest>, lease/<name>    2 to 4 a job or holder
 //	jobs/<month>, sweep/last            1 to 3 a job
 //	previews, preview/<job>             2 a preview, and its pieces
-//	kept/<name>, ledger/key             read when a process starts
+//	kept/<name>, ledger/key             read when a process starts; the data key of a day by each that seals, once an hour
 //	calls                               1 or 2, and one read, a block of calls: a tenth of a target's limit
 //	execution/<name>, executions        only of the runner on one machine
 //

@@ -30,13 +30,17 @@ type Signer struct {
 }
 
 // OpenSigner uses the key of this id, ARN or alias. KMS does not rotate asymmetric keys by itself: after a change of keys
-// the former ones are named too, so that what they signed can still be checked.
+// the former ones are named too, so that what they signed can still be checked. KMS gives the public half of a key that is
+// enabled only (DisabledException of https://docs.aws.amazon.com/kms/latest/APIReference/API_GetPublicKey.html).
 func OpenSigner(ctx context.Context, client *kms.Client, key string, former ...string) (*Signer, error) {
 	s := &Signer{client: client, key: key}
 	var set jose.JSONWebKeySet
-	for _, id := range append([]string{key}, former...) {
+	for n, id := range append([]string{key}, former...) {
 		public, err := publicKey(ctx, client, id)
-		if err != nil {
+		switch {
+		case err != nil && n > 0:
+			return nil, fmt.Errorf("former signing key %s: %w", id, err)
+		case err != nil:
 			return nil, fmt.Errorf("signing key: %w", err)
 		}
 		set.Keys = append(set.Keys, public)

@@ -50,8 +50,8 @@ func TestKeysThatAreNoneForES256AreRefused(t *testing.T) {
 		if _, err := OpenSigner(t.Context(), s.Client(), key); err == nil {
 			t.Errorf("%s: no error", what)
 		}
-		if _, err := OpenSigner(t.Context(), s.Client(), s.SigningKey(elliptic.P256()), key); err == nil {
-			t.Errorf("%s as a former key: no error", what)
+		if _, err := OpenSigner(t.Context(), s.Client(), s.SigningKey(elliptic.P256()), s.SigningKey(elliptic.P256()), key); err == nil || !strings.Contains(err.Error(), "former signing key "+key) {
+			t.Errorf("%s as a former key: got error %v, want one that names it", what, err)
 		}
 	}
 }
