@@ -6,6 +6,8 @@
 GO ?= go
 ARCH ?= arm64
 FUNCTIONS ?= $(notdir $(wildcard functions/*))
+# What is not for Lambda lies apart, so that no deployment takes it along.
+INTO = build$(if $(filter-out arm64,$(ARCH)),/$(ARCH))
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,11 +17,11 @@ build: lethe functions ## build/lethe and what `sam deploy` takes along: build/<
 lethe: ## build/lethe, the binary for this machine
 	$(GO) build -trimpath -o build/lethe ./cmd/lethe
 
-functions: ## build/<function>/bootstrap for AWS Lambda (provided.al2023, ARCH=arm64), and their sizes
+functions: ## build/<function>/bootstrap for AWS Lambda (provided.al2023 on arm64; ARCH=amd64 to build/amd64 for this machine), and their sizes
 	@for f in $(FUNCTIONS); do \
 	  GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags lambda.norpc \
-	    -ldflags "-s -w -buildid=" -o build/$$f/bootstrap ./functions/$$f || exit 1; \
-	  wc -c build/$$f/bootstrap | awk '{printf "  %5.1f MB  %s\n", $$1 / 1e6, $$2}'; \
+	    -ldflags "-s -w -buildid=" -o $(INTO)/$$f/bootstrap ./functions/$$f || exit 1; \
+	  wc -c $(INTO)/$$f/bootstrap | awk '{printf "  %5.1f MB  %s\n", $$1 / 1e6, $$2}'; \
 	done
 
 run: lethe ## the demo: the whole story against built-in simulators

@@ -40,6 +40,16 @@ func Resources() []string {
 	return names
 }
 
+// ForThisMachine is where `make functions` puts the programs for this machine, below the directory that it writes to: in
+// one of the architecture's name, but for arm64, which Lambda runs.
+func ForThisMachine(dir string) string {
+	own := filepath.Join(dir, runtime.GOARCH)
+	if at, err := os.Stat(own); err == nil && at.IsDir() {
+		return own
+	}
+	return dir
+}
+
 // program is where a function's is, below the directory that `make functions` writes to.
 func program(dir, folder string) string { return filepath.Join(dir, folder, "bootstrap") }
 

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,34 +14,91 @@ import (
 
 func checkCommand(io IO) *cobra.Command {
 	var c common
+	var aws bool
 	cmd := &cobra.Command{
 		Use:   "check --config FILE",
 		Short: "Read a configuration and say what is wrong with it, without running anything",
-		Long: `Read a configuration, for this machine or for AWS, and say everything that is wrong with it, by field and line. Nothing
-is connected: whether tokens and addresses work, a preview tells. Exit code 0 when it is in order, 2 when it is not.`,
-		Example: `  lethe check --config config.yaml`,
-		Args:    nothing,
+		Long: `Read a configuration and say everything that is wrong with it, by field and line; then what it makes of it, and what a
+second look is worth. Nothing is connected: whether tokens and addresses work, a preview tells. With --aws the document is
+read as on AWS, where no environment variables are put in. Exit code 0 when it is in order, 2 when it is not.`,
+		Example: `  lethe check --config config.yaml
+  lethe check --config config.yaml --aws         # before it goes into the secret`,
+		Args: nothing,
 		RunE: func(*cobra.Command, []string) error {
-			cfg, err := c.configuration(io)
+			as := io
+			if aws {
+				as.Env = func(string) (string, bool) { return "", false }
+			}
+			cfg, err := c.configuration(as)
 			if err != nil {
 				return err
 			}
-			at := map[config.Provider][]string{}
-			for _, t := range cfg.Targets {
-				at[t.Provider] = append(at[t.Provider], t.ID)
+			ended, hints := containers(cfg, io.Now())
+			if ended != nil {
+				return usage(fmt.Errorf("configuration %s:\n%w", c.config, ended))
 			}
-			fmt.Fprintf(io.Out, "The configuration is in order: mode %s, regulation %s.\n", cfg.Mode, cfg.Regulation)
-			for _, p := range []struct {
-				is   config.Provider
-				name string
-			}{{config.AppCenter, "App Center"}, {config.Batch, "Batch"}} {
-				if ids := at[p.is]; len(ids) > 0 {
-					fmt.Fprintf(io.Out, "  %-10s  %s\n", p.name, strings.Join(ids, ", "))
-				}
+			if cfg.Serve.Mail.From == "" {
+				hints = append(hints, "serve.mail.from is not set: no mail leaves, and nobody can confirm the privacy form")
+			}
+			describe(io, cfg)
+			for _, h := range hints {
+				fmt.Fprintf(io.Out, "Look again: %s.\n", h)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&c.config, "config", "", "configuration `FILE`, YAML or JSON")
+	cmd.Flags().BoolVar(&aws, "aws", false, "read it as on AWS")
 	return cmd
+}
+
+// describe says what a configuration comes to.
+func describe(io IO, cfg config.Config) {
+	row := func(what, is string) {
+		if is != "" {
+			fmt.Fprintf(io.Out, "  %-11s  %s\n", what, is)
+		}
+	}
+	at, tokens := map[config.Provider][]string{}, []string(nil)
+	for _, t := range cfg.Targets {
+		at[t.Provider] = append(at[t.Provider], t.ID)
+	}
+	for _, t := range cfg.Serve.Tokens {
+		tokens = append(tokens, fmt.Sprintf("%s (%s)", t.Name, t.Role))
+	}
+	fmt.Fprintln(io.Out, "The configuration is in order.")
+	row("controller", cfg.Controller)
+	row("mode", fmt.Sprintf("%s, due dates by %s", cfg.Mode, cfg.Regulation))
+	row("App Center", strings.Join(at[config.AppCenter], ", "))
+	row("Batch", strings.Join(at[config.Batch], ", "))
+	row("tokens", strings.Join(tokens, ", "))
+	row("mails from", cfg.Serve.Mail.From)
+	row("sweeps", cfg.Serve.Schedule.Cron)
+}
+
+// soonOver is how long before its end a container's signature is worth a look.
+const soonOver = 30 * 24 * time.Hour
+
+// containers looks at when the signatures of the export containers end (se, RFC 3339 or a day,
+// https://learn.microsoft.com/rest/api/storageservices/create-service-sas): ended names those whose time is over.
+func containers(cfg config.Config, now time.Time) (ended error, hints []string) {
+	for n, t := range cfg.Targets {
+		u, err := url.Parse(t.ExportContainer.Reveal())
+		if err != nil || t.Provider != config.AppCenter {
+			continue
+		}
+		text := u.Query().Get("se")
+		end, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			end, err = time.Parse(time.DateOnly, text)
+		}
+		switch {
+		case err != nil: // a stored access policy says when, or another form
+		case !end.After(now):
+			ended = errors.Join(ended, fmt.Errorf("targets[%d].export_container: its signature ended on %s; make a new one for target %s", n, end.Format(time.DateOnly), t.ID))
+		case end.Sub(now) < soonOver:
+			hints = append(hints, fmt.Sprintf("the signature of target %s's export container ends on %s", t.ID, end.Format(time.DateOnly)))
+		}
+	}
+	return ended, hints
 }

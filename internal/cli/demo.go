@@ -49,7 +49,7 @@ this machine: the same story on the real artefacts. It needs Node.js, for dynali
 		Example: `  lethe demo
   lethe demo --ask                               # you approve the plan
   lethe demo --serve                             # and then try the privacy form and the console
-  lethe demo --functions build                   # after: make functions ARCH=amd64 (or arm64) dynalite`,
+  lethe demo --functions build                   # after: make functions tools ARCH=amd64 (or arm64)`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if ask && !io.Terminal {

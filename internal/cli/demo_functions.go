@@ -32,6 +32,7 @@ func (p *programs) usable(serve, dynaliteGiven bool) error {
 	case serve:
 		return errors.New("--serve works on a ledger in the data directory, and with --functions the ledger is DynamoDB's, which ends with the story; leave one of them out")
 	}
+	p.dir = awslocal.ForThisMachine(p.dir)
 	return awslocal.Check(p.dir, p.dynalite)
 }
 

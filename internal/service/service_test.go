@@ -264,7 +264,7 @@ func closedDoor(t *testing.T, s *stack) {
 	s.functions["intake"].Close()
 	err := s.invoke("canary")
 	s.functions["canary"].Close() // what it printed is there then
-	if err == nil || !strings.Contains(s.Printed(), "status 500") {
+	if err != nil || !strings.Contains(s.Printed(), "status 500") || !strings.Contains(s.Printed(), `"CanaryFailures":1`) {
 		t.Errorf("%v; printed: %s", err, s.Printed())
 	}
 	s.wantNothingPersonal()
