@@ -188,6 +188,35 @@ func TestRolesNameWhatTheyAreFor(t *testing.T) {
 	}
 }
 
+// In the sandbox SES takes mail to verified addresses only, and asks for the right to use these identities as well. The
+// error names the receiver's: https://github.com/cloudposse/terraform-aws-ses/issues/40,
+// https://github.com/aws/aws-sdk-js/issues/3641
+func TestMailReachesVerifiedAddressesInTheSandbox(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	account := "map[Fn::Sub:arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
+	free, bound := []string{}, []string{}
+	for _, s := range d.role("TellFunction") {
+		if !slices.Contains(s.actions, "ses:SendEmail") {
+			continue
+		}
+		for _, r := range s.resources {
+			if s.condition == nil {
+				free = append(free, fmt.Sprint(r))
+				continue
+			}
+			bound = append(bound, fmt.Sprint(r)+fmt.Sprint(at(s.condition, "StringLike", "ses:FromAddress")))
+		}
+	}
+	if want := []string{account + "identity/${MailIdentity}]", account + "configuration-set/*]"}; !slices.Equal(free, want) {
+		t.Errorf("mails are sent by %q, want %q", free, want)
+	}
+	sender := "[map[Ref:MailIdentity] map[Fn::Sub:*@${MailIdentity}] map[Fn::Sub:*@*.${MailIdentity}]]"
+	if want := []string{account + "identity/*]" + sender}; !slices.Equal(bound, want) {
+		t.Errorf("mails to verified addresses are sent by %q, want %q", bound, want)
+	}
+}
+
 func TestTheMachineMayCallItsStepsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	d := template(t)
@@ -215,9 +244,10 @@ func TestTheMachineMayCallItsStepsAndNothingElse(t *testing.T) {
 	}
 }
 
-// Nothing is allowed to everybody or on everything. Two things cannot be said otherwise: a key's policy is about this key,
-// and leaves to the account's roles what they may; and CloudWatch Logs knows no resource for what Step Functions does before
-// it writes a log (Step Functions developer guide, "Using CloudWatch Logs to log execution history").
+// Nothing is allowed to everybody or on everything. Three things cannot be said otherwise: a key's policy is about this key,
+// and leaves to the account's roles what they may; CloudWatch Logs knows no resource for what Step Functions does before it
+// writes a log (Step Functions developer guide, "Using CloudWatch Logs to log execution history"); and Amazon SES asks for
+// identities that nobody knows here, of receivers in the sandbox, where it is the sender's address that is limited.
 func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
 	t.Parallel()
 	d := template(t)
@@ -232,10 +262,12 @@ func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
 					t.Errorf("%s allows %s", name, a)
 				}
 			}
+			from := at(s.condition, "StringLike", "ses:FromAddress") != nil
 			log := name == "Erasure" && !slices.ContainsFunc(s.actions, func(a string) bool { return !strings.HasPrefix(a, "logs:") })
 			for _, resource := range s.resources {
 				text := fmt.Sprint(resource)
-				if strings.Contains(text, "*") && !(text == "*" && (key || log)) && !strings.HasSuffix(text, "execution:${AWS::StackName}-erasure:*]") {
+				mail := strings.HasSuffix(text, ":configuration-set/*]") || from && strings.HasSuffix(text, ":identity/*]")
+				if strings.Contains(text, "*") && !(text == "*" && (key || log)) && !mail && !strings.HasSuffix(text, "execution:${AWS::StackName}-erasure:*]") {
 					t.Errorf("%s allows something on %s", name, text)
 				}
 			}
