@@ -244,6 +244,30 @@ func TestTheMachineMayCallItsStepsAndNothingElse(t *testing.T) {
 	}
 }
 
+// Scheduler may start what has a schedule, and nothing else.
+func TestSchedulesStartWhatTheyAreFor(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	got, want := map[string]bool{}, map[string]bool{"sqs:SendMessage map[Fn::GetAtt:[DeadLetters Arn]]": true}
+	for _, s := range statements("ScheduleRole", at(d.Resources["ScheduleRole"], "Properties", "Policies")) {
+		for _, r := range s.resources {
+			got[strings.Join(s.actions, " ")+" "+fmt.Sprint(r)] = true
+		}
+	}
+	for name, r := range d.Resources {
+		switch {
+		case at(r, "Properties", "Events") == nil:
+		case r["Type"] == "AWS::Serverless::StateMachine":
+			want["states:StartExecution map[Ref:"+name+"]"] = true
+		default:
+			want["lambda:InvokeFunction map[Fn::GetAtt:["+name+" Arn]]"] = true
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("schedules may %q, want %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	}
+}
+
 // Nothing is allowed to everybody or on everything. Three things cannot be said otherwise: a key's policy is about this key,
 // and leaves to the account's roles what they may; CloudWatch Logs knows no resource for what Step Functions does before it
 // writes a log (Step Functions developer guide, "Using CloudWatch Logs to log execution history"); and Amazon SES asks for
@@ -296,7 +320,7 @@ func TestNothingIsAllowedToEverybodyOrOnEverything(t *testing.T) {
 	// Types that are open by themselves, or can be made so by what this test does not read.
 	known := regexp.MustCompile(`^AWS::(ApiGatewayV2::(Api|Stage|Integration|Route|Authorizer)|Serverless::(Function|StateMachine)|Lambda::(Permission|EventSourceMapping)|` +
 		`DynamoDB::Table|KMS::(Key|Alias)|SecretsManager::Secret|SQS::Queue|SNS::(Topic|TopicPolicy|Subscription)|SES::(EmailIdentity|ConfigurationSet)|` +
-		`IAM::ManagedPolicy|Logs::LogGroup|CloudWatch::(Alarm|Dashboard))$`)
+		`IAM::(ManagedPolicy|Role)|Logs::LogGroup|CloudWatch::(Alarm|Dashboard))$`)
 	for name, r := range d.Resources {
 		if !known.MatchString(r["Type"].(string)) {
 			t.Errorf("%s is a %s: say here that it is not world-readable, and why", name, r["Type"])
