@@ -92,6 +92,12 @@ func TestEveryAlarmSaysWhatToDo(t *testing.T) {
 				t.Errorf("%s says nothing while %s is not measured", name, id)
 			}
 		}
+		// FILL makes a 0 of a period whose metrics come late, and that 0 stays the newest: an alarm on every one of its periods
+		// could never ring (CloudWatch user guide, "Using metric math", FILL). Where 0 is what rings, it may stay.
+		of, few := at(p, "EvaluationPeriods"), at(p, "DatapointsToAlarm")
+		if rises := at(p, "ComparisonOperator") == "GreaterThanThreshold"; expression != "" && rises && (few == nil || few.(int) >= of.(int)) {
+			t.Errorf("%s asks for all of its %v periods, of which the newest may not be measured yet", name, of)
+		}
 		if at(p, "TreatMissingData") == nil {
 			t.Errorf("%s does not say what no data means", name)
 		}

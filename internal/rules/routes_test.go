@@ -157,3 +157,29 @@ func TestEveryRouteOfTheDoorIsOneOfTheGateway(t *testing.T) {
 		}
 	}
 }
+
+// The stage deploys each change by itself. Made before a route, it deploys while the next routes are made, and API Gateway
+// refuses what it calls a concurrent modification (github.com/hashicorp/terraform-provider-aws/issues/18018); made after
+// them, as SAM does with its own APIs, it deploys once. RouteSettings may name only routes that are there.
+func TestTheStageComesAfterTheRoutes(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	stage := d.Resources["Stage"]
+	var after []string
+	for _, name := range many(stage["DependsOn"]) {
+		after = append(after, name.(string))
+	}
+	slices.Sort(after)
+	if routes := d.typed("AWS::ApiGatewayV2::Route"); !slices.Equal(after, routes) {
+		t.Errorf("the stage comes after %q, want %q", after, routes)
+	}
+	there := map[any]bool{}
+	for _, name := range d.typed("AWS::ApiGatewayV2::Route") {
+		there[at(d.Resources[name], "Properties", "RouteKey")] = true
+	}
+	for key := range at(stage, "Properties", "RouteSettings").(object) {
+		if !there[key] {
+			t.Errorf("the stage has settings for %s, which is no route", key)
+		}
+	}
+}

@@ -183,7 +183,10 @@ func TestTheTemplateRefersToWhatIsThere(t *testing.T) {
 		}
 	}
 	for name, r := range d.Resources {
-		look(name, r["Properties"])
+		own := maps.Clone(r["Properties"].(object))
+		delete(own, "Events") // which SAM makes resources of
+		look(name, own)
+		look(name+"'s events", at(r, "Properties", "Events"))
 		if r["Type"] == "AWS::Serverless::Function" {
 			look(name, d.Globals["Function"])
 		}
@@ -360,6 +363,9 @@ func TestWhatHappensByItselfHasADeadLetter(t *testing.T) {
 			of := at(e, "Properties")
 			if at(e, "Type") != "ScheduleV2" || !queue(at(of, "DeadLetterConfig", "Arn")) || at(of, "RetryPolicy", "MaximumRetryAttempts") == nil || at(of, "RetryPolicy", "MaximumEventAgeInSeconds") == nil {
 				t.Errorf("%s of %s is no schedule with retries and a dead letter", event, name)
+			}
+			if role := fmt.Sprint(at(of, "RoleArn")); role != "map[Fn::GetAtt:[ScheduleRole Arn]]" {
+				t.Errorf("%s of %s takes on %s, which Scheduler could take on for any account", event, name, role)
 			}
 			if at(of, "Input") == nil || at(of, "OmitName") != true {
 				t.Errorf("%s of %s starts something without a known input, or under a name that one stack only can have", event, name)

@@ -267,5 +267,11 @@ func closedDoor(t *testing.T, s *stack) {
 	if err != nil || !strings.Contains(s.Printed(), "status 500") || !strings.Contains(s.Printed(), `"CanaryFailures":1`) {
 		t.Errorf("%v; printed: %s", err, s.Printed())
 	}
+	// The one before came through. The alarm takes failures off the runs, so that both must always be there.
+	for _, numbers := range []string{`"CanaryFailures":0,"CanaryRuns":1`, `"CanaryFailures":1,"CanaryRuns":1`} {
+		if !strings.Contains(s.Printed(), numbers) {
+			t.Errorf("no %s is printed: %s", numbers, s.Printed())
+		}
+	}
 	s.wantNothingPersonal()
 }
