@@ -93,7 +93,7 @@ func TestTheFunctionsAsProcesses(t *testing.T) {
 		name string
 		do   func(*testing.T, *stack)
 	}{
-		{"a person by the form", wholeWay}, {"a system, urgently", urgent}, {"a canary", canary}, {"another sealing key", anotherKey},
+		{"a person by the form", wholeWay}, {"another sealing key", anotherKey}, {"a canary", canary}, {"a system, urgently", urgent},
 		{"a door that is closed", closedDoor},
 	} {
 		t.Run(one.name, func(t *testing.T) {
