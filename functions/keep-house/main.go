@@ -2,13 +2,16 @@
 package main
 
 import (
+	"context"
 	"log"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/service"
+	"github.com/lethe-dsr/lethe/internal/step"
 )
 
 func main() {
@@ -16,5 +19,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, service.KeepHouse))
+	lambda.Start(boot.New(settings, func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+		return service.KeepHouse(ctx, c, container.Open)
+	}))
 }

@@ -32,6 +32,11 @@ func isMachineARN(v string) bool {
 	return len(f) == 7 && !slices.Contains(f, "") && f[0] == "arn" && f[2] == "states" && f[5] == "stateMachine"
 }
 
+// Execution is the ARN of a job's execution: arn:…:stateMachine:NAME becomes arn:…:execution:NAME:JOB.
+func (s Settings) Execution(job string) string {
+	return strings.Replace(s.StateMachine, ":stateMachine:", ":execution:", 1) + ":" + job
+}
+
 // Read reads the settings from an environment, as os.Getenv gives it. The error, a fault.BadInput, names all that is
 // missing or wrong.
 func Read(getenv func(string) string) (Settings, error) {

@@ -137,6 +137,7 @@ type machine struct {
 	t      *testing.T
 	at     *providers
 	key    *seal.Key
+	store  ledger.Store
 	events []Event
 	ids    int
 }
@@ -162,7 +163,7 @@ targets:
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{t: t, at: at, key: key}
+	m := &machine{t: t, at: at, key: key, store: store}
 	m.Base = Base{
 		Ledger: ledger.New(store), Seal: key, Config: cfg,
 		Now:    func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },

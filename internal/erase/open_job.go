@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -52,7 +53,9 @@ type Report struct {
 }
 
 // OpenJob claims the requests that it was given, or all that are due, each for one job only. Those invited to the job
-// before it was opened are claimed as well. phones reads numbers as they are written in a region.
+// before it was opened are claimed as well. A job that was closed claims nothing any more: Step Functions gives an
+// execution's name away again after 90 days, and an execution that was stopped may be redriven for 14. phones reads
+// numbers as they are written in a region.
 func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 	return func(ctx context.Context, in OpenJobIn) (OpenJobOut, error) {
 		mode := in.Input.Mode
@@ -65,6 +68,16 @@ func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Con
 		}
 		if !jobForm().MatchString(in.Job) { // nobody could look at its plan
 			return OpenJobOut{}, fault.New(fault.BadInput, "the name of an execution: must be 1 to 80 letters, digits, - and _")
+		}
+		switch before, err := b.Ledger.Job(ctx, in.Job); {
+		case errors.Is(err, ledger.ErrNotFound):
+		case err != nil:
+			return OpenJobOut{}, err
+		case !before.Closed.IsZero() && b.Now().Sub(before.Closed) < retryTime:
+			return opened(before, 0), nil
+		case !before.Closed.IsZero():
+			// Whoever keeps house looks after a closed job no more: what it claimed now could stay claimed for good.
+			return OpenJobOut{}, fault.New(fault.BadInput, "the name of an execution: a job of this name was closed before; start another execution")
 		}
 		wanted, err := b.wanted(ctx, in, mode, phones)
 		if err != nil {
@@ -107,10 +120,18 @@ func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Con
 				return OpenJobOut{}, err
 			}
 		}
-		return OpenJobOut{
-			Job: job.ID, Pass: 1, Empty: len(held) == 0, Search: job.Search, Order: job.Order, Forgot: []string{},
-			Report: Report{Job: job.ID, Requests: map[ledger.Status]int{}},
-		}, nil
+		return opened(job, len(held)), nil
+	}
+}
+
+// retryTime is how long the step may be run again after it closed a job with nothing to do, and its answer was lost.
+const retryTime = time.Hour
+
+// opened is the answer of a job that holds so many requests.
+func opened(job ledger.Job, held int) OpenJobOut {
+	return OpenJobOut{
+		Job: job.ID, Pass: 1, Empty: held == 0, Search: job.Search, Order: job.Order, Forgot: []string{},
+		Report: Report{Job: job.ID, Requests: map[ledger.Status]int{}},
 	}
 }
 

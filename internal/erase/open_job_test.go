@@ -157,3 +157,28 @@ func TestAnExecutionIsNotCalledAsItLikes(t *testing.T) {
 		}
 	}
 }
+
+// An execution's name is free again after 90 days, and one that was stopped may be redriven when its job was closed.
+func TestAClosedJobClaimsNothing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, annsDevices(), "", "")
+	now := time.Now().UTC()
+	m.Now = func() time.Time { return now }
+	ann := m.file(m.person("user_id", annUser), "api", nil)
+	m.run("monthly", config.Erase, ann)
+	if job, err := m.Ledger.Job(t.Context(), "monthly"); err != nil || job.Closed.IsZero() {
+		t.Fatalf("the job is not closed: %+v (%v)", job, err)
+	}
+	ben := m.file(m.person("email", "ben@example.com"), "api", nil)
+	again := OpenJobIn{Job: "monthly", Input: Input{Requests: []string{ben}}}
+	if out, err := OpenJob(m.Base, phone.In)(t.Context(), again); err != nil || !out.Empty {
+		t.Errorf("the step is run again, and the job goes on: %t (%v)", !out.Empty, err)
+	}
+	now = now.AddDate(0, 0, 91)
+	if _, err := OpenJob(m.Base, phone.In)(t.Context(), again); !fault.Is(err, fault.BadInput) {
+		t.Errorf("91 days later: %v", err)
+	}
+	if r := m.request(ben); r.Job != "" || r.Status != ledger.Pending || len(m.members("monthly")) != 1 {
+		t.Errorf("the request is %s, held by %q; the job has %q", r.Status, r.Job, m.members("monthly"))
+	}
+}

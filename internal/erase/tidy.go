@@ -34,15 +34,20 @@ func Tidy(ctx context.Context, b Base, asked time.Time) error {
 	if err := l.Destroy(ctx, orphans...); err != nil {
 		return err
 	}
+	// Many at a time: thousands may be open, of which nearly all stay.
+	var open []string
 	err = l.OpenRequests(ctx, func(id string) error {
-		r, err := l.Request(ctx, id)
-		if errors.Is(err, ledger.ErrNotFound) {
-			return nil
-		}
+		open = append(open, id)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = l.Each(ctx, open, func(r ledger.Request) error {
 		if r.Job == "" && b.Now().After(duty.Extended(config.Regulation(r.Regulation), r.Received)) {
 			old = append(old, r)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err

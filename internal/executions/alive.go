@@ -5,7 +5,6 @@ package executions
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
@@ -18,10 +17,8 @@ import (
 // one that is waited for costs time.
 func Alive(c *boot.Cloud) func(ctx context.Context, job string) bool {
 	client := sfn.NewFromConfig(c.AWS)
-	// arn:…:stateMachine:NAME becomes arn:…:execution:NAME:JOB.
-	prefix := strings.Replace(c.Settings.StateMachine, ":stateMachine:", ":execution:", 1) + ":"
 	return func(ctx context.Context, job string) bool {
-		arn := prefix + job
+		arn := c.Settings.Execution(job)
 		out, err := client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn, IncludedData: types.IncludedDataMetadataOnly})
 		var unknown *types.ExecutionDoesNotExist
 		switch {

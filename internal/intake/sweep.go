@@ -60,8 +60,18 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 	if mode != config.Preview {
 		d.Tally(erase.Count{What: erase.Sweeps, N: 1})
 	}
-	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error { s.Jobs = jobs; return nil })
-	return jobs, err
+	return jobs, d.noteSweep(ctx, now, func(s *ledger.Sweep) { s.Jobs = jobs })
+}
+
+// noteSweep changes the record of the sweep that began at a time. Another one that began since is left as it is.
+func (d Desk) noteSweep(ctx context.Context, began time.Time, change func(*ledger.Sweep)) error {
+	_, err := d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+		if s.Began.Equal(began) {
+			change(s)
+		}
+		return nil
+	})
+	return err
 }
 
 // FinishSweep does what the last sweep leaves to do on AWS, where its execution may be started with {"sweep": true} alone,
@@ -90,15 +100,6 @@ func (d Desk) FinishSweep(ctx context.Context) error {
 
 // sweepOtherModes begins a job for each mode that requests ask for and the sweep's own job does not take.
 func (d Desk) sweepOtherModes(ctx context.Context, last ledger.Sweep) error {
-	note := func(change func(*ledger.Sweep)) error {
-		_, err := d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
-			if s.Began.Equal(last.Began) {
-				change(s)
-			}
-			return nil
-		})
-		return err
-	}
 	byMode := map[config.Mode][]string{}
 	own := cmp.Or(config.Mode(last.Mode), d.Config.Mode)
 	err := d.each(ctx, true, func(r ledger.Request) {
@@ -113,13 +114,13 @@ func (d Desk) sweepOtherModes(ctx context.Context, last ledger.Sweep) error {
 	for _, m := range slices.Sorted(maps.Keys(byMode)) {
 		job, err := d.Engine.Start(ctx, byMode[m], m)
 		if err == nil {
-			err = note(func(s *ledger.Sweep) { s.Jobs = append(s.Jobs, job) })
+			err = d.noteSweep(ctx, last.Began, func(s *ledger.Sweep) { s.Jobs = append(s.Jobs, job) })
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return note(func(s *ledger.Sweep) { s.Whole = true }) // at the end: whoever dies before it does not leave them to the next sweep
+	return d.noteSweep(ctx, last.Began, func(s *ledger.Sweep) { s.Whole = true }) // at the end: whoever dies before it does not leave them to the next sweep
 }
 
 // StartUrgent begins jobs over the urgent requests that nobody began one for, one for each mode: whoever took them in died,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
+	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
@@ -164,5 +166,33 @@ func TestASweepThatDiedIsFinished(t *testing.T) {
 			t.Errorf("started %v (%v), want %s", d.engine.jobs, err, want)
 		}
 		d.pass(time.Minute)
+	}
+}
+
+// slow is an engine that takes so long to start its first job that the next sweep begins.
+type slow struct {
+	*starts
+	meanwhile func()
+}
+
+func (s slow) Start(ctx context.Context, requests []string, mode config.Mode) (string, error) {
+	s.meanwhile()
+	return s.starts.Start(ctx, requests, mode)
+}
+
+func TestASweepThatWasSlowLeavesTheRecordOfTheNext(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t)
+	next := ledger.Sweep{Jobs: []string{"schedule"}, Mode: "erase", Late: true}
+	desk := d.Desk
+	desk.Engine = slow{d.engine, func() {
+		d.pass(2 * time.Minute)
+		next.Began = d.Now()
+		got(d.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { *s = next; return nil }))(t)
+	}}
+	got(desk.Sweep(t.Context(), ""))(t)
+	if s := got(d.Ledger.LastSweep(t.Context()))(t); !reflect.DeepEqual(s, next) {
+		t.Errorf("the record is %+v, want %+v", s, next)
 	}
 }

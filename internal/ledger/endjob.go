@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -61,12 +62,15 @@ func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
 	}
 	job.Closed, job.Plan, job.Token = at, "", ""
 	changes := []Change{{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)}}
-	if len(members) > 0 {
-		_, version, err := read[breadth](ctx, l, breadthKey(id))
-		if err != nil {
-			return err
-		}
-		changes = append(changes, Change{Key: breadthKey(id), Data: encode(b), If: version, Expires: at.Add(Retention)})
+	_, there, err := read[breadth](ctx, l, breadthKey(id))
+	switch {
+	case errors.Is(err, ErrNotFound): // nobody was invited
+	case err != nil:
+		return err
+	case len(members) == 0: // all were somebody else's
+		changes = append(changes, Change{Key: breadthKey(id), If: there})
+	default:
+		changes = append(changes, Change{Key: breadthKey(id), Data: encode(b), If: there, Expires: at.Add(Retention)})
 	}
 	if err := l.store.Write(ctx, changes...); err != nil {
 		return err

@@ -59,3 +59,21 @@ func TestAPreviewThatDiesWhileItEndsCanBeEnded(t *testing.T) {
 		must(t, s.Close())
 	}
 }
+
+func TestAJobThatHeldNobodyLeavesItsRecordAlone(t *testing.T) {
+	t.Parallel()
+	l, store := counted(t)
+	must(t, l.File(t.Context(), []ledger.Request{request("held")}))
+	if got := claim(t, l, "first", "held"); len(got) != 1 {
+		t.Fatalf("the first job holds %q", got)
+	}
+	_, err := l.OpenJob(t.Context(), ledger.Job{ID: "second", Mode: "erase", Opened: time.Now()})
+	must(t, err)
+	if got := claim(t, l, "second", "held"); len(got) != 0 {
+		t.Fatalf("the second job holds %q", got)
+	}
+	must(t, l.EndJob(t.Context(), "second", time.Now()))
+	if b, err := store.Get(t.Context(), ledger.Key{Partition: "job/second", Sort: "breadth"}); err != nil || len(b) != 0 {
+		t.Errorf("%d items of its breadth are left for good (%v)", len(b), err)
+	}
+}

@@ -8,7 +8,8 @@ import (
 	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
-// lease says who holds a name, and until when.
+// lease says who holds a name, and until when. Its item stays when nobody does: versions of a new one would begin anew, and
+// a holder that is late could meet its own in the next one's. So names have to be few.
 type lease struct {
 	Holder string    `json:"holder"`
 	Until  time.Time `json:"until"`
@@ -28,7 +29,7 @@ func (l *Ledger) Hold(ctx context.Context, name, holder string, now, until time.
 		if there.Holder != holder && there.Until.After(now) {
 			return false, nil
 		}
-		err = l.store.Write(ctx, Change{Key: nameKey(name), Data: encode(lease{holder, until}), If: version, Expires: until})
+		err = l.store.Write(ctx, Change{Key: nameKey(name), Data: encode(lease{holder, until}), If: version})
 		if !errors.Is(err, ErrConflict) {
 			return err == nil, err
 		}
@@ -46,7 +47,7 @@ func (l *Ledger) LetGo(ctx context.Context, name, holder string) error {
 		if err != nil {
 			return err
 		}
-		err = l.store.Write(ctx, Change{Key: nameKey(name), If: version})
+		err = l.store.Write(ctx, Change{Key: nameKey(name), Data: encode(lease{}), If: version})
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}

@@ -18,7 +18,7 @@ func users() map[string][]string {
 	and := func(steps ...string) []string { return slices.Sorted(slices.Values(slices.Concat(around, steps))) }
 	return map[string][]string{
 		"github.com/nyaruka/phonenumbers": and("list-audiences", "list-notifications", "match-subject", "open-job"),
-		"github.com/Azure/":               {"export-devices", "match-subject", "remove-export"},
+		"github.com/Azure/":               {"export-devices", "keep-house", "match-subject", "remove-export"},
 		sdk + "service/sfn":               and("export-devices"),
 		sdk + "service/sesv2":             around,
 		sdk + "config":                    {}, // reads files, logins and instance roles

@@ -28,7 +28,7 @@ type board struct{ engine }
 func (b board) Progress(job string) (live.Progress, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
-	arn := b.execution(job)
+	arn := b.settings.Execution(job)
 	out, err := b.client.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &arn, ReverseOrder: true, MaxResults: recent, IncludeExecutionData: new(bool),
 	})

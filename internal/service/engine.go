@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -29,14 +28,14 @@ const (
 // engine is the intake.Engine on Step Functions.
 type engine struct {
 	erase.Base
-	client  *sfn.Client
-	machine string // ARN
-	refused func(ctx context.Context, err error) error
+	client   *sfn.Client
+	settings boot.Settings
+	refused  func(ctx context.Context, err error) error
 }
 
 func newEngine(c *boot.Cloud) engine {
 	client := sfn.NewFromConfig(c.AWS)
-	return engine{Base: c.Base, client: client, machine: c.Settings.StateMachine, refused: func(ctx context.Context, err error) error {
+	return engine{Base: c.Base, client: client, settings: c.Settings, refused: func(ctx context.Context, err error) error {
 		var named *fault.Error
 		if err == nil || errors.As(err, &named) {
 			return err
@@ -85,7 +84,7 @@ func (e engine) Start(ctx context.Context, requests []string, mode config.Mode) 
 	}
 	text := string(input)
 	err = within(ctx, func(ctx context.Context) error {
-		_, err := e.client.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &e.machine, Name: &job, Input: &text})
+		_, err := e.client.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &e.settings.StateMachine, Name: &job, Input: &text})
 		return err
 	})
 	var begun *types.ExecutionAlreadyExists // by a call whose answer was lost: nobody else knows the name
@@ -179,7 +178,7 @@ func (engine) Tell() {}
 // the zero time: it is forgotten, never was, or began a moment ago, for DescribeExecution lags behind
 // (https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html).
 func (e engine) stopped(ctx context.Context, job string) (at time.Time, ended bool, err error) {
-	arn := e.execution(job)
+	arn := e.settings.Execution(job)
 	out, err := e.client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn, IncludedData: types.IncludedDataMetadataOnly})
 	var unknown *types.ExecutionDoesNotExist
 	switch {
@@ -191,9 +190,4 @@ func (e engine) stopped(ctx context.Context, job string) (at time.Time, ended bo
 		return time.Time{}, false, nil
 	}
 	return *out.StopDate, true, nil
-}
-
-// execution is the ARN of a job's execution: arn:…:stateMachine:NAME becomes arn:…:execution:NAME:JOB.
-func (e engine) execution(job string) string {
-	return strings.Replace(e.machine, ":stateMachine:", ":execution:", 1) + ":" + job
 }

@@ -2,11 +2,15 @@ package service
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/duty"
@@ -28,8 +32,8 @@ const (
 )
 
 // KeepHouse makes the function that does what the clock says, but for sweeps. Its input does not matter. What fails stops
-// nothing else, and is done again the next time.
-func KeepHouse(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+// nothing else, and is done again the next time. openContainer is container.Open, which the other functions do not link.
+func KeepHouse[C erase.Container](ctx context.Context, c *boot.Cloud, openContainer func(sas string, transport http.RoundTripper) (C, error)) (step.Step, error) {
 	desk, err := open(c)
 	if err != nil {
 		return step.Step{}, err
@@ -40,17 +44,21 @@ func KeepHouse(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 	}
 	e := newEngine(c)
 	desk.Engine = e
-	h := house{desk: desk, engine: e, closeJob: erase.CloseJob(c.Base, signer, steps.Version), metrics: c.Journal.Metrics}
+	h := house{
+		desk: desk, engine: e, metrics: c.Journal.Metrics, closeJob: erase.CloseJob(c.Base, signer, steps.Version),
+		containers: func() (map[string]erase.Container, error) { return steps.Containers(c.Link, openContainer) },
+	}
 	return step.New("KeepHouse", func(ctx context.Context, _ any) (struct{}, error) {
 		return struct{}{}, h.keep(ctx)
 	}), nil
 }
 
 type house struct {
-	desk     intake.Desk
-	engine   engine
-	closeJob func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
-	metrics  *metric.Set
+	desk       intake.Desk
+	engine     engine
+	closeJob   func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
+	containers func() (map[string]erase.Container, error) // of the targets; made when they are needed, because one may be unusable
+	metrics    *metric.Set
 }
 
 func (h house) keep(ctx context.Context) error {
@@ -138,6 +146,9 @@ func (h house) job(ctx context.Context, id string) error {
 	case missing:
 		return l.NotWorking(ctx, id)
 	}
+	if err := h.removeExports(ctx, job); err != nil {
+		return err
+	}
 	for done := false; !done; {
 		if !timeLeft(ctx) {
 			return nil
@@ -149,6 +160,34 @@ func (h house) job(ctx context.Context, id string) error {
 		done = out.Done
 	}
 	slog.WarnContext(ctx, "a job was closed whose execution had ended without doing so; its requests are free for the next", "job", id)
+	return nil
+}
+
+// removeExports deletes what a job has left in the containers of its targets: everybody's data, which the machine removes
+// unless it was stopped before. What cannot be deleted keeps no job from being closed: its outcomes say so, and the next
+// export into that container deletes it.
+func (h house) removeExports(ctx context.Context, job ledger.Job) error {
+	containers, err := h.containers()
+	if err != nil {
+		slog.ErrorContext(ctx, "exported files may be left in a container", "job", job.ID, "error", err.Error())
+	}
+	remove := steps.RemoveExport(h.desk.Base, containers)
+	for _, target := range job.Search {
+		in, err := json.Marshal(erase.On{Job: job.ID, Target: target, Pass: job.Pass})
+		if err != nil {
+			return err
+		}
+		_, err = remove.Invoke(ctx, in)
+		var left messages.InvokeResponse_Error
+		if !errors.As(err, &left) {
+			continue
+		}
+		slog.ErrorContext(ctx, "exported files may be left in a container", "job", job.ID, "target", target, "error", left.Message)
+		_, err = h.desk.Ledger.ChangeLane(ctx, job.ID, target, erase.Devices, func(l *ledger.Lane) { l.Left = left.Type })
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -7,15 +7,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/steps"
 )
 
 // A failed execution is left for an hour to whoever redrives it. Then what it did is written down, and its requests are
@@ -239,4 +243,68 @@ func TestTheRestOfTheHouseIsKept(t *testing.T) {
 		t.Error("nobody learns that jobs could not be looked after")
 	}
 	s.wantMetrics(map[string]float64{"OpenRequests Stack=lethe": 1, "DueSoonRequests Stack=lethe": 1})
+}
+
+// An execution that is stopped while it reads an export leaves everybody's devices in the container.
+func TestAStoppedExecutionLeavesNoExport(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lost bool // the container, by the next configuration
+		left int
+	}{"the container is there": {}, "it is not": {true, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, config.Erase, asl.Options{})
+			id := s.file(0, "")
+			ctx, l := t.Context(), s.ledger
+			containers, err := steps.Containers(s.boot.Link, container.Open)
+			if err != nil {
+				t.Fatal(err)
+			}
+			target := s.boot.Base.Config.Targets[slices.IndexFunc(s.boot.Base.Config.Targets, func(t config.Target) bool { return t.Provider == config.AppCenter })].ID
+			files := func() int {
+				t.Helper()
+				blobs, err := containers[target].List(ctx, 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(blobs)
+			}
+			if err := l.Invite(ctx, "JOB", []string{id}); err != nil { // of an execution that nobody knows any more
+				t.Fatal(err)
+			}
+			if _, err := l.OpenJob(ctx, ledger.Job{ID: "JOB", Mode: "erase", Opened: s.now(), Search: []string{target}, Order: []string{}}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.Claim(ctx, "JOB", []string{id}, s.now()); err != nil {
+				t.Fatal(err)
+			}
+			export := steps.ExportDevices(s.boot.Base, steps.Apps(s.boot.Link), containers, executions.Alive(s.boot))
+			for done := false; !done; {
+				out, err := export.Invoke(ctx, []byte(`{"job": "JOB", "target": "`+target+`", "pass": 1}`))
+				var said erase.ExportDevicesOut
+				if err = errors.Join(err, json.Unmarshal(out, &said)); err != nil {
+					t.Fatal(err)
+				}
+				done = said.Done
+			}
+			if files() == 0 {
+				t.Fatal("nothing was exported")
+			}
+			if c.lost {
+				s.boot.Link.Targets = nil
+			}
+			s.pass(61 * time.Minute)
+			if err := s.keep(); err != nil {
+				t.Fatal(err)
+			}
+			if n := files(); min(n, 1) != c.left {
+				t.Errorf("%d files are left", n)
+			}
+			outcomes, err := l.Outcomes(ctx, id)
+			if s.request(id).Job != "" || err != nil || len(outcomes) == 0 {
+				t.Errorf("the request is held by %q, outcomes %+v (%v)", s.request(id).Job, outcomes, err)
+			}
+		})
+	}
 }

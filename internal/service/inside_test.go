@@ -250,7 +250,10 @@ func (s *inside) function(make func(context.Context, *boot.Cloud) (step.Step, er
 // keep keeps house once.
 func (s *inside) keep() error {
 	s.t.Helper()
-	_, err := s.function(service.KeepHouse).Invoke(s.t.Context(), []byte(`{}`))
+	house := func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+		return service.KeepHouse(ctx, c, container.Open)
+	}
+	_, err := s.function(house).Invoke(s.t.Context(), []byte(`{}`))
 	return err
 }
 

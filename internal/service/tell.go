@@ -65,7 +65,7 @@ func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		defer func() { err = errors.Join(err, l.LetGo(context.WithoutCancel(ctx), "outbox", holder)) }()
 		begun := c.Base.Now()
 		for {
-			now := c.Base.Now()
+			now, began := c.Base.Now(), time.Now()
 			held, err := l.Hold(ctx, "outbox", holder, now, now.Add(lease))
 			if err != nil {
 				return t, err
@@ -77,8 +77,8 @@ func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
 				}
 				return t, nil
 			}
-			next, err := passInTime(ctx, out, lease)
-			if errors.Is(err, context.DeadlineExceeded) && timeLeft(ctx) { // receivers were slow
+			next, err := passInTime(ctx, out, began)
+			if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil { // receivers were slow
 				next, err = c.Base.Now(), nil
 			}
 			if err != nil {
@@ -93,11 +93,23 @@ func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
 	}), nil
 }
 
-// passInTime works the outbox off once, and stops when its lease is over: two passes at once would tell twice.
-func passInTime(ctx context.Context, out *outbox.Outbox, most time.Duration) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, most)
+// passInTime works the outbox off once, with a lease that was asked for at a time.
+func passInTime(ctx context.Context, out *outbox.Outbox, began time.Time) (time.Time, error) {
+	ctx, cancel := context.WithDeadline(ctx, passEnd(ctx, began))
 	defer cancel()
 	return out.Pass(ctx)
+}
+
+// passEnd is when a pass stops: when its lease is over, because two passes at once would tell twice; and before the
+// function's own time is, because what was sent and not written down is sent again.
+func passEnd(ctx context.Context, began time.Time) time.Time {
+	end := began.Add(lease)
+	if deadline, ok := ctx.Deadline(); ok {
+		if kept := deadline.Add(-min(keepTime, time.Until(deadline)/2)); kept.Before(end) {
+			return kept
+		}
+	}
+	return end
 }
 
 // mailer makes the sender of mails: Amazon SES, unless the configuration names another server.
