@@ -33,7 +33,7 @@ read as on AWS, where no environment variables are put in. Exit code 0 when it i
 			if err != nil {
 				return err
 			}
-			ended, hints := containers(cfg, io.Now())
+			hints, ended := containers(cfg, io.Now())
 			if ended != nil {
 				return usage(fmt.Errorf("configuration %s:\n%w", c.config, ended))
 			}
@@ -81,7 +81,7 @@ const soonOver = 30 * 24 * time.Hour
 
 // containers looks at when the signatures of the export containers end (se, RFC 3339 or a day,
 // https://learn.microsoft.com/rest/api/storageservices/create-service-sas): ended names those whose time is over.
-func containers(cfg config.Config, now time.Time) (ended error, hints []string) {
+func containers(cfg config.Config, now time.Time) (hints []string, ended error) {
 	for n, t := range cfg.Targets {
 		u, err := url.Parse(t.ExportContainer.Reveal())
 		if err != nil || t.Provider != config.AppCenter {
@@ -100,5 +100,5 @@ func containers(cfg config.Config, now time.Time) (ended error, hints []string) 
 			hints = append(hints, fmt.Sprintf("the signature of target %s's export container ends on %s", t.ID, end.Format(time.DateOnly)))
 		}
 	}
-	return ended, hints
+	return hints, ended
 }
