@@ -18,7 +18,7 @@ func documents(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range append(files, "../../README.md") {
+	for _, f := range append(files, "../../README.md", "../../events/README.md") {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
