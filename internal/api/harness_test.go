@@ -63,7 +63,7 @@ func (e *engine) Start(ctx context.Context, requests []string, mode config.Mode)
 	e.mu.Lock()
 	e.modes[job] = mode
 	e.mu.Unlock()
-	return job, e.base.Ledger.Invite(ctx, job, requests)
+	return job, e.base.Ledger.Invite(ctx, job, requests, time.Time{})
 }
 
 func (e *engine) Decide(ctx context.Context, job string, w erase.Word) error {

@@ -37,7 +37,7 @@ func TestAStuckJobIsNoSuccess(t *testing.T) {
 	if _, err := l.OpenJob(ctx, ledger.Job{ID: "01STUCK", Mode: "erase"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Invite(ctx, "01STUCK", filing.Requests); err != nil {
+	if err := l.Invite(ctx, "01STUCK", filing.Requests, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Claim(ctx, "01STUCK", filing.Requests, time.Now()); err != nil {

@@ -236,7 +236,7 @@ type object struct {
 func (w *world) job(t *testing.T, mode config.Mode, requests ...string) string {
 	t.Helper()
 	ctx, id := t.Context(), w.base.NewID()
-	must(t, w.base.Ledger.Invite(ctx, id, requests))
+	must(t, w.base.Ledger.Invite(ctx, id, requests, time.Time{}))
 	_, err := w.base.Ledger.OpenJob(ctx, ledger.Job{ID: id, Mode: string(mode), Opened: w.clock(), Search: []string{"acme-ios", "acme-android"}, Order: []string{}})
 	must(t, err)
 	_, err = w.base.Ledger.Claim(ctx, id, requests, w.clock())

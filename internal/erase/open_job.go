@@ -98,7 +98,7 @@ func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Con
 			wanted = append(wanted, swept...)
 		}
 		wanted = slices.Compact(slices.Sorted(slices.Values(wanted))) // named twice, or named and swept
-		if err := b.Ledger.Invite(ctx, in.Job, wanted); err != nil {
+		if err := b.Ledger.Invite(ctx, in.Job, wanted, b.Now().Add(ledger.Retention)); err != nil {
 			return OpenJobOut{}, err
 		}
 		var invited []string

@@ -82,7 +82,7 @@ func TestDigestsCoverPeopleWhoAreClosed(t *testing.T) {
 	if err := b.Ledger.File(ctx, []ledger.Request{r}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Ledger.Invite(ctx, "job", []string{"R1"}); err != nil {
+	if err := b.Ledger.Invite(ctx, "job", []string{"R1"}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Ledger.Claim(ctx, "job", []string{"R1"}, time.Now()); err != nil {

@@ -20,7 +20,7 @@ func runPreview(t *testing.T, m *machine, job string) ReviewFindingsOut {
 	t.Helper()
 	filing, err := File(t.Context(), m.Base, "cli", true, append(m.persons("email", annMail), m.persons("email", "ben@acme.example")...))
 	m.must(err)
-	m.must(m.Ledger.Invite(t.Context(), job, filing.Requests))
+	m.must(m.Ledger.Invite(t.Context(), job, filing.Requests, time.Time{}))
 	return m.run(job, config.Preview)
 }
 
@@ -81,7 +81,7 @@ func TestAPreviewGivesRequestsBackAsTheyWere(t *testing.T) {
 		ctx := t.Context()
 		tell := func(r *ledger.Request) { r.Tell = true }
 		failed, fresh := m.file(m.person("email", annMail), "api", tell), m.file(m.person("email", "ben@acme.example"), "api", tell)
-		m.must(m.Ledger.Invite(ctx, "job", []string{failed}))
+		m.must(m.Ledger.Invite(ctx, "job", []string{failed}, time.Time{}))
 		_, err := m.Ledger.Claim(ctx, "job", []string{failed}, m.Now())
 		m.must(err)
 		r := m.request(failed)
@@ -117,7 +117,7 @@ func TestAPlanIsNotMadeAgainWithoutItsPeople(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, annsDevices(), "", "")
 	ctx := t.Context()
-	m.must(m.Ledger.Invite(ctx, "job", []string{m.file(m.person("email", annMail), "cli", func(r *ledger.Request) { r.Preview = true })}))
+	m.must(m.Ledger.Invite(ctx, "job", []string{m.file(m.person("email", annMail), "cli", func(r *ledger.Request) { r.Preview = true })}, time.Time{}))
 	out, err := OpenJob(m.Base, phone.In)(ctx, OpenJobIn{Job: "job", Input: Input{Mode: config.Preview}})
 	m.must(err)
 	_, err = m.Ledger.Found(ctx, "job", []ledger.Finding{{Target: "app", Area: Devices, Digest: "d", Requests: map[string][]string{"r1": {"email"}}, Held: true, Object: m.sealed("job")}})

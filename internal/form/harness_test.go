@@ -207,7 +207,7 @@ func (d *door) confirmed(fields ...string) (id, path string) {
 func (d *door) closed(id string, s ledger.Status, outcomes ...ledger.Outcome) {
 	d.t.Helper()
 	ctx, l, job := d.t.Context(), d.desk.Ledger, "J"+id
-	must(d.t, l.Invite(ctx, job, []string{id}))
+	must(d.t, l.Invite(ctx, job, []string{id}, time.Time{}))
 	_, err := l.Claim(ctx, job, []string{id}, d.clock())
 	must(d.t, err)
 	r, err := l.Request(ctx, id)

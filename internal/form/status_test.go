@@ -216,7 +216,7 @@ func TestARequestThatIsWorkedOnIsNotCancelled(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	id, path := d.confirmed("email", "ann@example.com")
-	must(t, d.desk.Ledger.Invite(t.Context(), "J1", []string{id}))
+	must(t, d.desk.Ledger.Invite(t.Context(), "J1", []string{id}, time.Time{}))
 	_, err := d.desk.Ledger.Claim(t.Context(), "J1", []string{id}, d.clock())
 	must(t, err)
 	a := d.get(path)

@@ -96,7 +96,7 @@ func TestHowThingsStand(t *testing.T) {
 	for job, requests := range map[string][]string{"works": {"running"}, "waits": {"a", "b"}, "waits-too": {"c"}} {
 		_, err := l.OpenJob(ctx, ledger.Job{ID: job, Mode: "approve", Opened: now})
 		must(t, err)
-		must(t, l.Invite(ctx, job, requests))
+		must(t, l.Invite(ctx, job, requests, time.Time{}))
 		_, err = l.Claim(ctx, job, requests, now)
 		must(t, err)
 		if job != "works" {

@@ -65,7 +65,7 @@ func TestWhoseClaimsCanBeVouchedFor(t *testing.T) {
 		t.Errorf("it is vouched for: %+v", r.Vouched)
 	}
 	held := d.claim("ben@example.com")
-	if err := d.Ledger.Invite(t.Context(), "JOB", []string{held}); err != nil {
+	if err := d.Ledger.Invite(t.Context(), "JOB", []string{held}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	got(d.Ledger.Claim(t.Context(), "JOB", []string{held}, d.Now()))(t)

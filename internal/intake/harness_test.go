@@ -42,7 +42,7 @@ func (s *starts) Start(ctx context.Context, requests []string, mode config.Mode)
 	defer s.mu.Unlock()
 	s.jobs = append(s.jobs, fmt.Sprintf("%s: %v", mode, requests))
 	job := fmt.Sprintf("JOB%d", len(s.jobs))
-	return job, s.l.Invite(ctx, job, requests)
+	return job, s.l.Invite(ctx, job, requests, time.Time{})
 }
 
 func (s *starts) Decide(_ context.Context, _ string, w erase.Word) error {

@@ -23,7 +23,7 @@ func (d *door) openJobs(from, to int, at time.Time, change func(*ledger.Job)) {
 				d.t.Fatal(err)
 			}
 		}
-		if err := d.Ledger.Invite(d.t.Context(), j.ID, []string{"R" + j.ID}); err != nil {
+		if err := d.Ledger.Invite(d.t.Context(), j.ID, []string{"R" + j.ID}, time.Time{}); err != nil {
 			d.t.Fatal(err)
 		}
 	}

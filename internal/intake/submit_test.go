@@ -169,7 +169,7 @@ func TestASweepTakesWhatNobodyHolds(t *testing.T) {
 	}
 	ann, ben, held := submit("ann", ""), submit("ben", config.Erase), submit("cleo", "")
 	d.apply(intake.Application{Email: "dora@example.com", Client: "c"})
-	if err := d.Ledger.Invite(t.Context(), "OLD", []string{held}); err != nil {
+	if err := d.Ledger.Invite(t.Context(), "OLD", []string{held}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	got(d.Ledger.Claim(t.Context(), "OLD", []string{held}, d.Now()))(t)

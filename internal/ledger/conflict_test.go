@@ -84,7 +84,7 @@ func work(t *testing.T, l *ledger.Ledger) []struct {
 		{"File", func() error {
 			return l.File(t.Context(), []ledger.Request{request("r1", "k1"), request("r2", "k2"), request("r3", "k3")})
 		}},
-		{"Invite", func() error { return l.Invite(t.Context(), "job", members) }},
+		{"Invite", func() error { return l.Invite(t.Context(), "job", members, time.Time{}) }},
 		{"Claim", func() error {
 			held, err := l.Claim(t.Context(), "job", members, time.Now())
 			if err == nil && len(held) != len(members) {
@@ -156,8 +156,8 @@ func TestAnotherWriterWins(t *testing.T) {
 	if err := l.File(t.Context(), []ledger.Request{request("r1", "k9")}); err == nil || fault.Is(err, fault.LedgerBusy) || errors.Is(err, ledger.ErrConflict) {
 		t.Errorf("a request was filed twice: %v", err)
 	}
-	must(t, l.Invite(t.Context(), "job", []string{"r1", "r2"}))
-	must(t, l.Invite(t.Context(), "job", []string{"r1", "r2"})) // a step that is run again
+	must(t, l.Invite(t.Context(), "job", []string{"r1", "r2"}, time.Time{}))
+	must(t, l.Invite(t.Context(), "job", []string{"r1", "r2"}, time.Time{})) // a step that is run again
 	store.before = func() { claim(t, other, "faster", "r2") }
 	held, err := l.Claim(t.Context(), "job", []string{"r1", "r2"}, time.Now())
 	must(t, err)

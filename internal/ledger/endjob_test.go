@@ -47,7 +47,7 @@ func TestAPreviewThatDiesWhileItEndsCanBeEnded(t *testing.T) {
 		for n := range 250 {
 			ids = append(ids, fmt.Sprintf("r%03d", n))
 		}
-		must(t, l.Invite(t.Context(), "job", ids))
+		must(t, l.Invite(t.Context(), "job", ids, time.Time{}))
 		_, err = l.OpenJob(t.Context(), ledger.Job{ID: "job", Mode: "preview", Opened: time.Now()})
 		must(t, err)
 		dead := ledger.New(&dying{s, left}).EndJob(t.Context(), "job", time.Now())

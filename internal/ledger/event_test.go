@@ -101,7 +101,7 @@ func TestChangesOfStatusAreToldInOrder(t *testing.T) {
 	must(t, l.File(ctx, []ledger.Request{told("r1", "k1"), quiet, preview}))
 	all := []string{"r1", "r2", "r3"}
 
-	must(t, l.Invite(ctx, "job1", all))
+	must(t, l.Invite(ctx, "job1", all, time.Time{}))
 	for range 2 { // a step may run twice
 		if _, err := l.Claim(ctx, "job1", all, at); err != nil {
 			t.Fatal(err)
@@ -224,7 +224,7 @@ func TestConflictsTellNothingTwice(t *testing.T) {
 	ctx := t.Context()
 	steps := []func() error{
 		func() error { return l.File(ctx, []ledger.Request{told("r1", "k1"), told("r2", "k2")}) },
-		func() error { return l.Invite(ctx, "job", []string{"r1", "r2"}) },
+		func() error { return l.Invite(ctx, "job", []string{"r1", "r2"}, time.Time{}) },
 		func() error { _, err := l.Claim(ctx, "job", []string{"r1", "r2"}, time.Now()); return err },
 		func() error { return l.MarkRequests(ctx, "job", ledger.InReview, time.Now()) },
 		func() error {

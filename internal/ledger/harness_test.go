@@ -62,7 +62,7 @@ func status(t *testing.T, l *ledger.Ledger, id string) ledger.Status {
 // claim invites requests to a job and claims them.
 func claim(t *testing.T, l *ledger.Ledger, job string, requests ...string) []string {
 	t.Helper()
-	must(t, l.Invite(t.Context(), job, requests))
+	must(t, l.Invite(t.Context(), job, requests, time.Time{}))
 	held, err := l.Claim(t.Context(), job, requests, time.Now())
 	must(t, err)
 	return held

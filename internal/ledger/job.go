@@ -127,18 +127,19 @@ func (l *Ledger) ChangeJob(ctx context.Context, id string, change func(*Job) err
 }
 
 // Invite reserves places for requests in a job that is going to be opened, so that its input need not list them:
-// Step Functions allows 256 KiB of input, and 10,000 ids are more.
-func (l *Ledger) Invite(ctx context.Context, job string, requests []string) error {
+// Step Functions allows 256 KiB of input, and 10,000 ids are more. The places of a job that is never opened go at until;
+// the zero time is never.
+func (l *Ledger) Invite(ctx context.Context, job string, requests []string, until time.Time) error {
 	if len(requests) == 0 {
 		return nil
 	}
-	b, err := l.spreadOut(ctx, job, len(requests))
+	b, err := l.spreadOut(ctx, job, len(requests), until)
 	if err != nil {
 		return err
 	}
 	all := make([][]Change, len(requests))
 	for n, id := range requests {
-		all[n] = []Change{{Key: memberKey(job, id, b), Data: encode(Member{})}}
+		all[n] = []Change{{Key: memberKey(job, id, b), Data: encode(Member{}), Expires: until}}
 	}
 	return l.groups(ctx, all, func(n int) ([]Change, error) {
 		there, err := l.store.Get(ctx, all[n][0].Key)

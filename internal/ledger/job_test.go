@@ -26,7 +26,7 @@ func TestTwoJobsNeverHoldOneRequest(t *testing.T) {
 	for n := range held {
 		group.Go(func() {
 			job := fmt.Sprint("job", n)
-			err := l.Invite(t.Context(), job, wanted)
+			err := l.Invite(t.Context(), job, wanted, time.Time{})
 			if err == nil {
 				held[n], err = l.Claim(t.Context(), job, wanted, time.Now())
 			}
@@ -95,7 +95,7 @@ func TestTheEndOfAJobDestroysWhatItFound(t *testing.T) {
 		l, ctx := open(t), t.Context()
 		_, err := l.OpenJob(ctx, ledger.Job{ID: "job", Mode: mode, Search: []string{"a"}, Order: []string{"b"}})
 		must(t, err)
-		must(t, l.Invite(ctx, "job", []string{"r1"}))
+		must(t, l.Invite(ctx, "job", []string{"r1"}, time.Time{}))
 		findings := []ledger.Finding{{Target: "a", Area: "devices", Digest: "d1"}, {Target: "b", Area: "profile", Digest: "d2"}}
 		wantFresh(t, l, 2, "job", findings)
 		must(t, l.SetCursor(ctx, "job", "shard/a/00", ledger.Cursor{Pass: 1, At: 5}))
@@ -253,4 +253,32 @@ func TestJobsAreListedUntilTheyAreClosed(t *testing.T) {
 	must(t, l.NotWorking(ctx, "a"))
 	must(t, l.NotWorking(ctx, "a"))
 	want("it is taken out", "c")
+}
+
+// Whoever invites to a job and dies, or is not let, before the job begins leaves places that nobody closes.
+func TestPlacesOfAJobThatIsNeverOpenedGo(t *testing.T) {
+	t.Parallel()
+	l, store := recorded(t)
+	until := time.Now().Add(time.Hour)
+	must(t, l.Invite(t.Context(), "never", []string{"r1"}, until))
+	for _, partition := range []string{"member/never/", "job/never"} {
+		sort := map[string]string{"member/never/": "r1", "job/never": "breadth"}[partition]
+		if c := store.last(partition, sort); !c.Expires.Equal(until) {
+			t.Errorf("%s stays until %v", partition, c.Expires)
+		}
+	}
+	// The job's end says how long they stay when it was opened.
+	at := time.Date(2096, 5, 31, 23, 30, 0, 0, time.UTC)
+	must(t, l.File(t.Context(), []ledger.Request{request("r1")}))
+	_, err := l.OpenJob(t.Context(), ledger.Job{ID: "never", Mode: "erase", Opened: at})
+	must(t, err)
+	_, err = l.Claim(t.Context(), "never", []string{"r1"}, at)
+	must(t, err)
+	must(t, l.EndJob(t.Context(), "never", at))
+	for _, partition := range []string{"member/never/", "job/never"} {
+		sort := map[string]string{"member/never/": "r1", "job/never": "breadth"}[partition]
+		if c := store.last(partition, sort); !c.Expires.Equal(at.Add(ledger.Retention)) {
+			t.Errorf("after the job %s stays until %v", partition, c.Expires)
+		}
+	}
 }

@@ -39,7 +39,7 @@ func TestMarkRequestsLeavesEndedAndForeignOnesAlone(t *testing.T) {
 	if err := l.File(ctx, requests); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Invite(ctx, "job", ids); err != nil {
+	if err := l.Invite(ctx, "job", ids, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // a step may run twice

@@ -6,6 +6,9 @@ import (
 	"hash/crc32"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
 // DynamoDB gives one partition key 1,000 write units and 3,000 read units a second. What grows with requests, or with the
@@ -45,15 +48,23 @@ func (l *Ledger) breadth(ctx context.Context, job string) (breadth, error) {
 }
 
 // spreadOut fixes the breadth of a job by the people that it begins with, unless it is fixed already.
-func (l *Ledger) spreadOut(ctx context.Context, job string, people int) (breadth, error) {
-	return update(ctx, l, breadthKey(job), true, func(b *breadth) error {
-		if *b == "" {
-			if *b = "0"; people > narrow {
-				*b = spreads
-			}
+// The record goes at until, unless the job's end says otherwise.
+func (l *Ledger) spreadOut(ctx context.Context, job string, people int, until time.Time) (breadth, error) {
+	b := breadth("0")
+	if people > narrow {
+		b = spreads
+	}
+	for range tries {
+		there, _, err := read[breadth](ctx, l, breadthKey(job))
+		if !errors.Is(err, ErrNotFound) {
+			return there, err
 		}
-		return nil
-	})
+		err = l.store.Write(ctx, Change{Key: breadthKey(job), Data: encode(b), Expires: until})
+		if !errors.Is(err, ErrConflict) {
+			return b, err
+		}
+	}
+	return "", fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on one record; run the step again", tries)
 }
 
 // memberPartition and its like are the partitions of one kind of a job's records.

@@ -109,7 +109,7 @@ func TestWhatGrowsWithPeopleIsSpreadWhereTheyAreMany(t *testing.T) {
 			t.Parallel()
 			l, store := counted(t)
 			ctx, ids := t.Context(), crowdOf(people)
-			must(t, l.Invite(ctx, "job", ids))
+			must(t, l.Invite(ctx, "job", ids, time.Time{}))
 			fill(t, l, ids)
 			if people != 1 && partitions == 1 || people >= 300 { // fewer may leave a partition out
 				for _, prefix := range []string{"member/job/", "trouble/job/", "finding/job/a/devices/"} {
@@ -146,11 +146,11 @@ func TestTheBreadthOfAJobStays(t *testing.T) {
 	t.Parallel()
 	l, store := counted(t)
 	ctx, ids := t.Context(), crowdOf(300)
-	must(t, l.Invite(ctx, "job", nil))
-	must(t, l.Invite(ctx, "job", ids[:2]))
-	must(t, l.Invite(ctx, "job", ids))
-	must(t, l.Invite(ctx, "large", ids))
-	must(t, l.Invite(ctx, "large", ids[:2]))
+	must(t, l.Invite(ctx, "job", nil, time.Time{}))
+	must(t, l.Invite(ctx, "job", ids[:2], time.Time{}))
+	must(t, l.Invite(ctx, "job", ids, time.Time{}))
+	must(t, l.Invite(ctx, "large", ids, time.Time{}))
+	must(t, l.Invite(ctx, "large", ids[:2], time.Time{}))
 	for job, want := range map[string]int{"job": 1, "large": 16} {
 		if n := store.of("member/" + job + "/"); n != want {
 			t.Errorf("%s has %d partitions, want %d", job, n, want)
@@ -170,7 +170,7 @@ func TestNothingOfALargeJobIsLeftButItsEvidence(t *testing.T) {
 			t.Parallel()
 			l, store := counted(t)
 			ctx, ids, at := t.Context(), crowdOf(120), time.Now()
-			must(t, l.Invite(ctx, "job", ids))
+			must(t, l.Invite(ctx, "job", ids, time.Time{}))
 			_, err := l.OpenJob(ctx, ledger.Job{ID: "job", Mode: mode, Opened: at, Search: []string{"a"}})
 			must(t, err)
 			fill(t, l, ids)

@@ -153,7 +153,7 @@ func (e *engine) Start(ctx context.Context, requests []string, mode config.Mode)
 	e.enqueue(job, preview, requests)
 	err = e.house.runner.Create(ctx, job, input)
 	if err == nil {
-		err = e.house.Base.Ledger.Invite(ctx, job, requests)
+		err = e.house.Base.Ledger.Invite(ctx, job, requests, e.house.Base.Now().Add(ledger.Retention))
 	}
 	if err != nil {
 		e.leave(job)

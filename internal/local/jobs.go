@@ -215,7 +215,7 @@ func (h *House) decided(ctx context.Context, id string, w erase.Word) bool {
 func (h *House) start(ctx context.Context, run *Run, in erase.Input, requests []string) (asl.Result, error) {
 	job := h.Base.NewID()
 	run.Job, run.Jobs = job, append(run.Jobs, job)
-	if err := h.Base.Ledger.Invite(ctx, job, requests); err != nil {
+	if err := h.Base.Ledger.Invite(ctx, job, requests, h.Base.Now().Add(ledger.Retention)); err != nil {
 		return asl.Result{}, err
 	}
 	input, err := json.Marshal(in)

@@ -75,7 +75,7 @@ func TestShortSlicesComeToTheSameEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Ledger.Invite(ctx, "job", filing.Requests); err != nil {
+	if err := b.Ledger.Invite(ctx, "job", filing.Requests, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := erase.OpenJob(b, phone.In)(ctx, erase.OpenJobIn{Job: "job", Input: erase.Input{Mode: config.Erase}}); err != nil {

@@ -195,7 +195,7 @@ func (w *world) work(id string, s ledger.Status) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	v := w.view("cdp", id)
-	must(w.t, w.base.Ledger.Invite(ctx, "job", []string{v.ID}))
+	must(w.t, w.base.Ledger.Invite(ctx, "job", []string{v.ID}, time.Time{}))
 	_, err := w.base.Ledger.Claim(ctx, "job", []string{v.ID}, w.base.Now())
 	must(w.t, err)
 	if s == ledger.Running {

@@ -79,7 +79,7 @@ func (e engine) Start(ctx context.Context, requests []string, mode config.Mode) 
 	if err != nil {
 		return "", err
 	}
-	if err := e.Ledger.Invite(ctx, job, requests); err != nil {
+	if err := e.Ledger.Invite(ctx, job, requests, e.Now().Add(ledger.Retention)); err != nil {
 		return "", err
 	}
 	text := string(input)

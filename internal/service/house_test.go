@@ -66,7 +66,7 @@ func TestAnExecutionThatStepFunctionsDoesNotKnow(t *testing.T) {
 	s := open(t, config.Erase, asl.Options{})
 	id := s.file(0, "")
 	ctx, l := t.Context(), s.ledger
-	if err := l.Invite(ctx, "JOB", []string{id}); err != nil {
+	if err := l.Invite(ctx, "JOB", []string{id}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	job := ledger.Job{
@@ -270,7 +270,7 @@ func TestAStoppedExecutionLeavesNoExport(t *testing.T) {
 				}
 				return len(blobs)
 			}
-			if err := l.Invite(ctx, "JOB", []string{id}); err != nil { // of an execution that nobody knows any more
+			if err := l.Invite(ctx, "JOB", []string{id}, time.Time{}); err != nil { // of an execution that nobody knows any more
 				t.Fatal(err)
 			}
 			if _, err := l.OpenJob(ctx, ledger.Job{ID: "JOB", Mode: "erase", Opened: s.now(), Search: []string{target}, Order: []string{}}); err != nil {
