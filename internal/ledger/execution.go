@@ -38,7 +38,7 @@ func (l *Ledger) Executions(ctx context.Context, do func(name string) error) err
 }
 
 // DropExecution removes the record of an execution that has ended. Requests that its job still holds, because it could
-// not close them, are free for another job. It works no more, also where whoever closed it could not write that down.
+// not close them, are free for another job. The job works no more, also where whoever closed it could not write that down.
 func (l *Ledger) DropExecution(ctx context.Context, name string, at time.Time) error {
 	var held []string
 	var previews []Request
