@@ -31,7 +31,11 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 			err = ErrSweeping
 		}
 		if err == nil {
-			*s = ledger.Sweep{Began: now, Mode: string(mode), Whole: true}
+			next := ledger.Sweep{Began: now, Mode: string(mode), Whole: true}
+			if mode == config.Preview { // does nothing of what the last one has left to do
+				next.Late, next.LateMode = s.Left(now)
+			}
+			*s = next
 		}
 		return err
 	})

@@ -196,3 +196,41 @@ func TestASweepThatWasSlowLeavesTheRecordOfTheNext(t *testing.T) {
 		t.Errorf("the record is %+v, want %+v", s, next)
 	}
 }
+
+func TestAPreviewOfASweepLeavesNothingUndone(t *testing.T) {
+	t.Parallel()
+	for what, last := range map[string]ledger.Sweep{
+		"another one was due":       {Mode: "approve", Jobs: []string{"ended"}, Whole: true, Late: true, LateMode: "erase"},
+		"requests of another mode":  {Mode: "erase", Jobs: []string{"ended"}},
+		"it died before its jobs":   {Mode: "erase", Whole: true},
+		"nothing was left":          {Mode: "erase", Jobs: []string{"ended"}, Whole: true},
+		"a schedule that has begun": {Jobs: []string{}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			id := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t).ID
+			last.Began = d.Now()
+			got(d.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { *s = last; return nil }))(t)
+			d.pass(2 * time.Minute)
+			jobs := got(d.Sweep(t.Context(), config.Preview))(t)
+			got(d.Ledger.OpenJob(t.Context(), ledger.Job{ID: jobs[0], Mode: "preview", Opened: d.Now()}))(t)
+			want := fmt.Sprintf("[preview: [%s]]", id)
+			if err := d.FinishSweep(t.Context()); err != nil || fmt.Sprint(d.engine.jobs) != want {
+				t.Fatalf("while the preview works: %v, %v; want %s", d.engine.jobs, err, want)
+			}
+			if err := d.Ledger.EndJob(t.Context(), jobs[0], d.Now()); err != nil {
+				t.Fatal(err)
+			}
+			d.pass(time.Minute)
+			if left, _ := last.Left(d.Now()); left {
+				want = fmt.Sprintf("[preview: [%s] erase: [%s]]", id, id)
+			}
+			for range 2 { // once
+				if err := d.FinishSweep(t.Context()); err != nil || fmt.Sprint(d.engine.jobs) != want {
+					t.Errorf("after it: %v, %v; want %s", d.engine.jobs, err, want)
+				}
+			}
+		})
+	}
+}

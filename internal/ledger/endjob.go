@@ -39,10 +39,7 @@ func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
 		}
 	}
 	if job.Mode == "preview" { // its record last: without it nobody would go on
-		if err := l.clear(ctx, "", b.partitions(func(s string) string { return memberPartition(id, s) })...); err != nil {
-			return err
-		}
-		if err := l.store.Write(ctx, Change{Key: breadthKey(id)}); err != nil {
+		if err := l.Uninvite(ctx, id); err != nil {
 			return err
 		}
 		if err := l.store.Write(ctx, Change{Key: jobKey(id)}); err != nil {

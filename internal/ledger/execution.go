@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -37,7 +38,7 @@ func (l *Ledger) Executions(ctx context.Context, do func(name string) error) err
 }
 
 // DropExecution removes the record of an execution that has ended. Requests that its job still holds, because it could
-// not close them, are free for another job.
+// not close them, are free for another job. The job works no more, also where whoever closed it could not write that down.
 func (l *Ledger) DropExecution(ctx context.Context, name string, at time.Time) error {
 	var held []string
 	var previews []Request
@@ -58,5 +59,12 @@ func (l *Ledger) DropExecution(ctx context.Context, name string, at time.Time) e
 	if err := l.Release(ctx, name, held, at); err != nil {
 		return err
 	}
-	return l.store.Write(ctx, Change{Key: executionKey(name)}, Change{Key: Key{"executions", name}})
+	if _, err := l.Job(ctx, name); errors.Is(err, ErrNotFound) { // it was never opened, and a sweep would wait for it
+		if err := l.Uninvite(ctx, name); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	return l.store.Write(ctx, Change{Key: executionKey(name)}, Change{Key: Key{"executions", name}}, Change{Key: Job{ID: name}.workingKey()})
 }

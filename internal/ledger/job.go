@@ -150,6 +150,18 @@ func (l *Ledger) Invite(ctx context.Context, job string, requests []string, unti
 	})
 }
 
+// Uninvite removes the places in a job that will not be opened any more.
+func (l *Ledger) Uninvite(ctx context.Context, job string) error {
+	b, err := l.breadth(ctx, job)
+	if err == nil {
+		err = l.clear(ctx, "", b.partitions(func(s string) string { return memberPartition(job, s) })...)
+	}
+	if err != nil {
+		return err
+	}
+	return l.store.Write(ctx, Change{Key: breadthKey(job)})
+}
+
 // Members calls do for a job's requests, in order of their ids.
 func (l *Ledger) Members(ctx context.Context, job string, do func(request string, m Member) error) error {
 	members, _, err := l.members(ctx, job)

@@ -282,3 +282,28 @@ func TestPlacesOfAJobThatIsNeverOpenedGo(t *testing.T) {
 		}
 	}
 }
+
+// A process may end between closing a job and writing down that it works no more; and a job may never be opened.
+func TestAnExecutionThatWasDroppedLeavesNoWork(t *testing.T) {
+	t.Parallel()
+	for name, opened := range map[string]bool{"opened": true, "never opened": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, ctx := open(t), t.Context()
+			must(t, l.File(ctx, []ledger.Request{request("r1", "k1")}))
+			must(t, l.Invite(ctx, "job", []string{"r1"}, time.Time{}))
+			if opened {
+				_, err := l.OpenJob(ctx, ledger.Job{ID: "job", Mode: "erase", Opened: time.Now()})
+				must(t, err)
+			}
+			must(t, l.DropExecution(ctx, "job", time.Now()))
+			working, err := l.Working(ctx)
+			must(t, err)
+			places := 0
+			must(t, l.Members(ctx, "job", func(string, ledger.Member) error { places++; return nil }))
+			if len(working) != 0 || (places == 1) != opened {
+				t.Errorf("working: %v; %d places", working, places)
+			}
+		})
+	}
+}

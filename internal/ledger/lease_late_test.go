@@ -33,7 +33,7 @@ func TestWhoLetsGoLateLeavesTheNextHolderAlone(t *testing.T) {
 		return held
 	}
 	hold(l, "a")
-	must(t, ledger.New(&meanwhile{store, func() { // a's lease ends, and its item with it; b's begins at version 1 as well
+	must(t, ledger.New(&meanwhile{store, func() { // a's lease ends, and b's begins: not at the version that a has read
 		must(t, l.LetGo(t.Context(), "outbox", "a"))
 		hold(l, "b")
 	}}).LetGo(t.Context(), "outbox", "a"))

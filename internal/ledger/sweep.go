@@ -23,6 +23,18 @@ func (s Sweep) Died(now time.Time) bool {
 	return s.Jobs == nil && s.Mode != "preview" && !s.Began.IsZero() && now.Sub(s.Began) >= time.Minute
 }
 
+// Left tells whether there is work that this sweep leaves to another one, and the mode that it is asked for: one that was
+// due, or what it did not begin itself.
+func (s Sweep) Left(now time.Time) (left bool, mode string) {
+	switch {
+	case s.Late:
+		return true, s.LateMode
+	case s.Died(now), !s.Whole && len(s.Jobs) > 0:
+		return true, s.Mode
+	}
+	return false, ""
+}
+
 func sweepKey() Key { return Key{"sweep", "last"} }
 
 // LastSweep reads the last sweep; the zero value when there was none.

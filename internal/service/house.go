@@ -64,6 +64,7 @@ type house struct {
 func (h house) keep(ctx context.Context) error {
 	var failed error
 	for _, do := range []func(context.Context) error{
+		h.neverOpened,
 		h.desk.FinishSweep,
 		func(ctx context.Context) error { return h.desk.StartUrgent(ctx, untaken, nil) },
 		h.warn,
@@ -78,6 +79,32 @@ func (h house) keep(ctx context.Context) error {
 		}
 	}
 	return failed
+}
+
+// neverOpened takes their places from the jobs of the last sweep whose execution ended before it had opened them: the next
+// sweep would wait for them for a day. A step that still runs may open one; after redriveTime none does.
+func (h house) neverOpened(ctx context.Context) error {
+	last, err := h.desk.Ledger.LastSweep(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range last.Jobs {
+		_, err := h.desk.Ledger.Job(ctx, id)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		at, ended, err := h.engine.stopped(ctx, id)
+		if err == nil && ended && !at.IsZero() && h.desk.Now().Sub(at) >= redriveTime {
+			err = h.desk.Ledger.Uninvite(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measure sets the gauges that the alarms look at.

@@ -59,6 +59,43 @@ func TestAJobIsClosedAnHourAfterItsExecutionFailed(t *testing.T) {
 	s.wantMetrics(map[string]float64{"ClosedRequests Stack=lethe": 1, "OpenRequests Stack=lethe": 1})
 }
 
+// A sweep whose job could not be opened keeps others off for an hour, and not for a day.
+func TestASweepWhoseJobWasNeverOpened(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Erase, asl.Options{})
+	id := s.file(0, "")
+	s.failing("OpenJob", fault.New(fault.BadInput, "on purpose"))
+	sweep := func(want int) {
+		t.Helper()
+		if a := s.ask(role("jane"), http.MethodPost, "/sweeps", ""); a.StatusCode != want {
+			t.Fatalf("%d %s, want %d", a.StatusCode, a.Body, want)
+		}
+	}
+	sweep(http.StatusAccepted)
+	last, err := s.ledger.LastSweep(t.Context())
+	if err != nil || len(last.Jobs) != 1 {
+		t.Fatalf("%+v, %v", last, err)
+	}
+	if r := s.settled(last.Jobs[0]); r.Error != "JobNotOpened" {
+		t.Fatalf("%+v", r)
+	}
+	s.failing("OpenJob", nil)
+	for _, want := range []int{http.StatusConflict, http.StatusAccepted} {
+		s.pass(59 * time.Minute)
+		if err := s.keep(); err != nil {
+			t.Fatal(err)
+		}
+		sweep(want)
+	}
+	if last, err = s.ledger.LastSweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.settled(last.Jobs[0])
+	if r := s.request(id); r.Job != last.Jobs[0] && r.LastJob != last.Jobs[0] {
+		t.Errorf("the next sweep did not take the request: %s, held by %q", r.Status, r.Job)
+	}
+}
+
 // Step Functions tells of an execution a moment after it began, and forgets it after 90 days. A token that it does not
 // know keeps nobody from closing a job.
 func TestAnExecutionThatStepFunctionsDoesNotKnow(t *testing.T) {

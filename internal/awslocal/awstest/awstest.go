@@ -14,7 +14,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
 )
 
-// Start starts an account that ends with the test. Where `make dynalite` has not been run the test is skipped, and fails
+// Start starts an account that ends with the test. Where `make tools` has not been run the test is skipped, and fails
 // where the environment says CI.
 func Start(t testing.TB) *awslocal.Cloud {
 	t.Helper()
