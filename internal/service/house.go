@@ -15,6 +15,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/duty"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/gauge"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -27,6 +28,9 @@ const (
 	// redriveTime is how long a failed execution is left for somebody who redrives it. After it its job is closed: what it
 	// did is written down, and its requests are free for the next.
 	redriveTime = time.Hour
+	// removeTime is how long after an execution's end its exported files are tried to be removed, before its job is closed
+	// without that.
+	removeTime = 24 * time.Hour
 	// untaken is how long it takes at most until a job has taken an urgent request that just came in.
 	untaken = 2 * time.Minute
 )
@@ -173,7 +177,7 @@ func (h house) job(ctx context.Context, id string) error {
 	case missing:
 		return l.NotWorking(ctx, id)
 	}
-	if err := h.removeExports(ctx, job); err != nil {
+	if err := h.removeExports(ctx, job, h.desk.Now().Sub(at) < removeTime); err != nil {
 		return err
 	}
 	for done := false; !done; {
@@ -191,9 +195,10 @@ func (h house) job(ctx context.Context, id string) error {
 }
 
 // removeExports deletes what a job has left in the containers of its targets: everybody's data, which the machine removes
-// unless it was stopped before. What cannot be deleted keeps no job from being closed: its outcomes say so, and the next
-// export into that container deletes it.
-func (h house) removeExports(ctx context.Context, job ledger.Job) error {
+// unless it was stopped before. Where that fails for a reason that passes, patient asks for an error, and for another try.
+// Otherwise what cannot be deleted keeps no job from being closed: its outcomes say so, and the next export into that
+// container deletes it.
+func (h house) removeExports(ctx context.Context, job ledger.Job, patient bool) error {
 	containers, err := h.containers()
 	if err != nil {
 		slog.ErrorContext(ctx, "exported files may be left in a container", "job", job.ID, "error", err.Error())
@@ -210,6 +215,9 @@ func (h house) removeExports(ctx context.Context, job ledger.Job) error {
 			continue
 		}
 		slog.ErrorContext(ctx, "exported files may be left in a container", "job", job.ID, "target", target, "error", left.Message)
+		if patient && fault.Name(left.Type).Transient() {
+			return left
+		}
 		_, err = h.desk.Ledger.ChangeLane(ctx, job.ID, target, erase.Devices, func(l *ledger.Lane) { l.Left = left.Type })
 		if err != nil {
 			return err
