@@ -309,3 +309,40 @@ func TestFilingsEndsAndSweepsAreCounted(t *testing.T) {
 		t.Errorf("counted %v, want %v", counted, want)
 	}
 }
+
+// An urgent request whose job nobody began is begun later; not while somebody may just be doing so, and no other.
+func TestUrgentRequestsThatNobodyTookAreStartedLater(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	var ids []string
+	for n, s := range []intake.Submission{
+		{Urgent: true, Mode: config.Erase}, {Urgent: true}, {}, {Urgent: true},
+	} {
+		s.Subject, s.Channel, s.By = person(t, fmt.Sprintf("person-%d@example.com", n)), "api", "crm"
+		ids = append(ids, got(d.Submit(t.Context(), s))(t).ID)
+	}
+	if _, err := d.Ledger.Claim(t.Context(), "JOB", ids[3:], d.Now()); err != nil {
+		t.Fatal(err)
+	}
+	nobody := func(string) bool { return false }
+	for _, c := range []struct {
+		what   string
+		later  time.Duration
+		inHand func(string) bool
+		want   string
+	}{
+		{"as they come in", 0, nobody, "[]"},
+		{"after the time for that", time.Minute, nobody, "[]"},
+		{"while somebody has one in hand", time.Second, func(id string) bool { return id == ids[0] }, fmt.Sprintf("[approve: [%s]]", ids[1])},
+		{"when nobody has", 0, nil, fmt.Sprintf("[approve: [%s] erase: [%s]]", ids[1], ids[0])},
+	} {
+		d.pass(c.later)
+		d.engine.jobs = nil
+		if err := d.StartUrgent(t.Context(), time.Minute, c.inHand); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(d.engine.jobs); got != c.want {
+			t.Errorf("%s: %s, want %s", c.what, got, c.want)
+		}
+	}
+}
