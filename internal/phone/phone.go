@@ -1,48 +1,174 @@
-// Package phone reads phone numbers by the numbering plans of all countries. The library loads these when the program
-// starts, which takes twice as long as all else that a Lambda function does until then: only programs that read numbers
-// as people write them import this package, and hand it to what works with them as subject.Phones.
+// Package phone reads phone numbers as people write them, by the numbering plans of all countries.
+//
+// The plans are those of libphonenumber. Its port to Go reads all of them before a program's first line, which takes
+// three times as long as an empty function on AWS takes to start; here a plan is read when a number needs it. The tests
+// hold every answer against the port.
 package phone
 
 import (
 	"strings"
-
-	"github.com/nyaruka/phonenumbers"
+	"unicode"
 
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // In reads numbers as they are written in a region, the ISO country code of numbers without a country code; "" is none,
 // and then only numbers with one are read.
-func In(region string) subject.Phones { return plan(strings.ToUpper(region)) }
+func In(region string) subject.Phones { return reader(strings.ToUpper(region)) }
 
-type plan string
+type reader string
 
-const minDigits = 7 // with the country code; shorter ones are service numbers, and "12" would match "Only 12 left"
+const (
+	minDigits = 7   // with the country code; shorter ones are service numbers, and "12" would match "Only 12 left"
+	maxBytes  = 250 // of what is looked at; no number is written longer
+
+	minNational, maxNational = 2, 17 // digits without the country code. E.164 allows 15 with it, but Germany has longer ones
+)
 
 // Normal is subject.Phones's.
-func (p plan) Normal(v string) (string, bool) {
-	e164, ok := possible(strings.TrimSpace(v), string(p))
-	if !ok || len(e164)-1 < minDigits {
+func (r reader) Normal(v string) (string, bool) {
+	n, ok := parse(v, string(r))
+	if !ok || !n.possible() || len(n.e164())-1 < minDigits {
 		return "", false
 	}
-	// Of rows of zeros the library takes one more away each time. What has no fixed form is no number.
-	again, ok := possible(e164, "")
-	return e164, ok && again == e164
-}
-
-func possible(v, region string) (string, bool) {
-	n, err := phonenumbers.Parse(v, region)
-	if err != nil || !phonenumbers.IsPossibleNumber(n) || n.GetExtension() != "" {
+	// Of rows of zeros one more is taken for a prefix each time. What has no fixed form is no number.
+	if again, ok := parse(n.e164(), ""); !ok || again != n {
 		return "", false
 	}
-	return phonenumbers.Format(n, phonenumbers.E164), true
+	return n.e164(), true
 }
 
 // Valid is subject.Phones's.
-func (p plan) Valid(v string) (string, bool) {
-	n, err := phonenumbers.Parse(v, string(p))
-	if err != nil || !phonenumbers.IsValidNumber(n) {
+func (r reader) Valid(v string) (string, bool) {
+	n, ok := parse(v, string(r))
+	if !ok || !n.valid() {
 		return "", false
 	}
-	return phonenumbers.Format(n, phonenumbers.E164), true
+	return n.e164(), true
+}
+
+// number is a phone number in its two parts.
+type number struct{ code, national string }
+
+func (n number) e164() string { return "+" + n.code + n.national }
+
+// possible tells whether a country has numbers of this length.
+func (n number) possible() bool {
+	f := plans().of(n.code).fit(n.national)
+	return f == whole || f == local
+}
+
+// valid tells whether one of the regions with this country code gives out numbers that begin like this one.
+func (n number) valid() bool {
+	for _, p := range plans().codes[n.code] {
+		if p.leading.text != "" { // this region's numbers, and nobody else's, begin like that
+			if p.leading.compiled().MatchString(n.national) {
+				return p.gives(n.national)
+			}
+		} else if p.gives(n.national) {
+			return true
+		}
+	}
+	return false
+}
+
+// parse takes a number apart that is written in a region.
+func parse(v, region string) (number, bool) {
+	digits, plus, ok := dialled(v)
+	home := plans().regions[region]
+	if !ok || !plus && home == nil {
+		return number{}, false
+	}
+	n, ok := number{}, false
+	if plus {
+		n, ok = international(digits)
+		if !ok && len(digits) <= minNational {
+			return number{}, false
+		}
+	}
+	// A + before no country's code is taken for one too many.
+	if !ok && home != nil {
+		if rest, exit := home.withoutExit(digits); exit {
+			if n, ok = international(rest); !ok {
+				return number{}, false
+			}
+		} else if n.national, ok = home.withoutCode(digits); ok {
+			n.code = home.code
+		}
+	}
+	p := home
+	switch {
+	case ok:
+		p = plans().of(n.code)
+	case plus:
+		return number{}, false
+	default:
+		n = number{home.code, digits}
+	}
+	if len(n.national) < minNational {
+		return number{}, false
+	}
+	// A number that is too short without what looks like a prefix had none.
+	if s := p.withoutPrefix(n.national); p.fit(s) == whole || p.fit(s) == long {
+		n.national = s
+	}
+	return n, len(n.national) >= minNational && len(n.national) <= maxNational
+}
+
+// international takes a number apart that begins with a country's code.
+func international(digits string) (number, bool) {
+	if len(digits) <= minNational {
+		return number{}, false
+	}
+	for n := 1; n <= maxCode && n <= len(digits); n++ {
+		if plans().codes[digits[:n]] != nil {
+			return number{digits[:n], digits[n:]}, true
+		}
+	}
+	return number{}, false
+}
+
+// dialled gives the digits of what is written as a number, and whether a + stands before them. Letters are none:
+// extensions are not part of a number, and the words of 1-800-FLOWERS no person's.
+func dialled(v string) (digits string, plus, ok bool) {
+	v = strings.TrimFunc(v, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || separates(r) // address books put marks around
+	})
+	rest := strings.TrimLeft(v, "+＋")
+	plus = rest != v
+	if len(v) > maxBytes {
+		return "", false, false
+	}
+	var b strings.Builder
+	b.Grow(len(rest))
+	for _, r := range rest {
+		switch d, isDigit := digit(r); {
+		case isDigit:
+			b.WriteByte(d)
+		case !separates(r):
+			return "", false, false
+		}
+	}
+	return b.String(), plus, b.Len() > minNational
+}
+
+// digit reads those that keyboards for phones have: also full width and the two Arabic rows.
+func digit(r rune) (byte, bool) {
+	for _, zero := range [...]rune{'0', '０', '٠', '۰'} {
+		if r >= zero && r <= zero+9 {
+			return '0' + byte(r-zero), true
+		}
+	}
+	return 0, false
+}
+
+// separates tells what may stand between the digits of a number.
+func separates(r rune) bool {
+	switch r {
+	case ' ', '-', '.', '/', '(', ')', '[', ']', '－', '．', '／', '（', '）', '［', '］', // the latter in full width
+		'\u00a0', '\u3000', '\u200b', '\u2060', // spaces that do not break, wide ones and such of no width
+		'\u00ad', '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2015', '\u2212', '\u30fc': // dashes
+		return true
+	}
+	return false
 }
