@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -193,7 +194,7 @@ func (m mapping) region(def string) string {
 		return def
 	}
 	v = strings.ToUpper(v)
-	if !isRegion(v) {
+	if !phone.Known(v) {
 		m.p.add(at, "must be a country code of two letters, such as DE")
 		return def
 	}

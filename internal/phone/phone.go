@@ -16,6 +16,10 @@ import (
 // and then only numbers with one are read.
 func In(region string) subject.Phones { return reader(strings.ToUpper(region)) }
 
+// Known tells whether a region has a numbering plan, so that its numbers can be read. Regions are ISO 3166 alpha-2
+// country codes in capitals.
+func Known(region string) bool { return plans().regions[region] != nil }
+
 type reader string
 
 const (

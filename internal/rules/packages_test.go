@@ -49,7 +49,7 @@ func may() map[string][]string {
 		"internal/erase":                   with("internal/appcenter", "internal/batch", "internal/config", "internal/duty", "internal/ledger", "internal/match", "internal/subject"),
 		"internal/match":                   with("internal/subject"),
 		"internal/people":                  with("internal/phone", "internal/subject"),
-		"internal/config":                  with("internal/subject"),
+		"internal/config":                  with("internal/phone", "internal/subject"),
 		"internal/subject":                 base,
 		"internal/phone":                   {"internal/subject"},
 		"internal/executions":              {"internal/boot"},
