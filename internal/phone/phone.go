@@ -56,10 +56,10 @@ type number struct{ code, national string }
 
 func (n number) e164() string { return "+" + n.code + n.national }
 
-// possible tells whether a country has numbers of this length.
+// possible tells whether a country has numbers of this length, be it that they can only be dialled near by.
 func (n number) possible() bool {
-	f := plans().of(n.code).fit(n.national)
-	return f == whole || f == local
+	p := plans().of(n.code)
+	return (p.any.lengths | p.local).has(len(n.national))
 }
 
 // valid tells whether one of the regions with this country code gives out numbers that begin like this one.
@@ -113,7 +113,7 @@ func parse(v, region string) (number, bool) {
 		return number{}, false
 	}
 	// A number that is too short without what looks like a prefix had none.
-	if s := p.withoutPrefix(n.national); p.fit(s) == whole || p.fit(s) == long {
+	if s := p.withoutPrefix(n.national); p.any.lengths.has(len(s)) {
 		n.national = s
 	}
 	return n, len(n.national) >= minNational && len(n.national) <= maxNational

@@ -94,7 +94,7 @@ func (p *plan) withoutCode(digits string) (national string, ok bool) {
 		return "", false
 	}
 	rest = p.withoutPrefix(rest)
-	return rest, p.fit(digits) == long || !p.any.pattern.compiled().MatchString(digits) && p.any.pattern.compiled().MatchString(rest)
+	return rest, len(digits) > p.any.lengths.max() || !p.any.pattern.compiled().MatchString(digits) && p.any.pattern.compiled().MatchString(rest)
 }
 
 // withoutPrefix takes away what is dialled before a number at home, unless the number is one only with it.
@@ -133,35 +133,12 @@ func (k *kind) is(national string) bool {
 	return (k.lengths == 0 || k.lengths.has(len(national))) && k.pattern.compiled().MatchString(national)
 }
 
-// fit is what a number's length says of it.
-type fit int
-
-const (
-	none  fit = iota // between two lengths
-	short            // for any number of the plan
-	local            // only near by
-	whole
-	long // for any number of the plan
-)
-
-func (p *plan) fit(national string) fit {
-	switch n := len(national); {
-	case p.local.has(n):
-		return local
-	case p.any.lengths.has(n):
-		return whole
-	case n < bits.TrailingZeros32(uint32(p.any.lengths)):
-		return short
-	case n >= bits.Len32(uint32(p.any.lengths)):
-		return long
-	}
-	return none
-}
-
 // lengths is a set: bit n is for n digits.
 type lengths uint32
 
-func (l lengths) has(n int) bool { return n < 32 && l&(1<<n) != 0 }
+func (l lengths) has(n int) bool { return l&(1<<n) != 0 }
+
+func (l lengths) max() int { return bits.Len32(uint32(l)) - 1 }
 
 func lengthsOf(list string) (l lengths) {
 	for s := range strings.SplitSeq(list, ",") {
