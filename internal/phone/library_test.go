@@ -14,7 +14,7 @@ import (
 // The library answers the same questions here.
 
 func libraryNormal(v, region string) string {
-	e164 := libraryPossible(strings.TrimSpace(v), region)
+	e164 := libraryPossible(bare(v), region)
 	if len(e164)-1 < minDigits || libraryPossible(e164, "") != e164 {
 		return ""
 	}
@@ -30,11 +30,16 @@ func libraryPossible(v, region string) string {
 }
 
 func libraryValid(v, region string) string {
-	n, err := phonenumbers.Parse(v, region)
+	n, err := phonenumbers.Parse(bare(v), region)
 	if err != nil || !phonenumbers.IsValidNumber(n) || n.GetExtension() != "" {
 		return ""
 	}
 	return phonenumbers.Format(n, phonenumbers.E164)
+}
+
+// bare takes white space and marks away from both ends; the library stumbles over a line's end there.
+func bare(v string) string {
+	return strings.TrimFunc(v, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
 }
 
 // same compares both, and tells whether the number is one.
