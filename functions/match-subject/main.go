@@ -10,7 +10,6 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/container"
-	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -25,6 +24,6 @@ func main() {
 		if err != nil {
 			return step.Step{}, err
 		}
-		return steps.MatchSubject(c.Base, containers, phone.In), nil
+		return steps.MatchSubject(c.Base, containers), nil
 	}))
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
-	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -20,6 +19,6 @@ func main() {
 		log.Fatal(err)
 	}
 	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
-		return steps.OpenJob(c.Base, phone.In), nil
+		return steps.OpenJob(c.Base), nil
 	}))
 }

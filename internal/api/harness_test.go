@@ -24,7 +24,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
-	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/web"
 )
@@ -128,7 +127,7 @@ func (s *service) open(job string) {
 	s.engine.mu.Lock()
 	mode := s.engine.modes[job]
 	s.engine.mu.Unlock()
-	if _, err := erase.OpenJob(s.engine.base, phone.In)(s.t.Context(), erase.OpenJobIn{Job: job, Input: erase.Input{Mode: mode}}); err != nil {
+	if _, err := erase.OpenJob(s.engine.base)(s.t.Context(), erase.OpenJobIn{Job: job, Input: erase.Input{Mode: mode}}); err != nil {
 		s.t.Fatal(err)
 	}
 }

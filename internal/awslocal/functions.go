@@ -34,7 +34,7 @@ func Folder(resource string) string {
 // Resources are those of the definition: one for each step.
 func Resources() []string {
 	var names []string
-	for _, s := range steps.All(erase.Base{}, steps.Link{}, nil, nil, nil, nil) { // nothing of which is called
+	for _, s := range steps.All(erase.Base{}, steps.Link{}, nil, nil, nil) { // nothing of which is called
 		names = append(names, s.Name()+"FunctionArn")
 	}
 	return names

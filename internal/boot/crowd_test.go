@@ -153,7 +153,7 @@ targets:
 		return s
 	}
 	tasks, names := map[string]asl.Task{}, []string{}
-	for _, s := range steps.All(b, link, containers, phone.In, signer, func(context.Context, string) bool { return false }) {
+	for _, s := range steps.All(b, link, containers, signer, func(context.Context, string) bool { return false }) {
 		names = append(names, s.Name()+"FunctionArn")
 		tasks[s.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) {
 			alone.Lock()

@@ -12,7 +12,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // counts are sums of what was counted.
@@ -111,7 +110,7 @@ func TestASweepIsWrittenDownByItsJob(t *testing.T) {
 	c := counting(&m.Base)
 	open := func(job string, in Input) {
 		t.Helper()
-		_, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: job, Input: in})
+		_, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: job, Input: in})
 		m.must(err)
 	}
 	want := func(mode string, jobs ...string) time.Time {

@@ -210,7 +210,7 @@ func claims(types ...string) func(*ledger.Request) {
 // run opens a job over requests and works on it until it waits or has ended.
 func (m *machine) run(job string, mode config.Mode, requests ...string) ReviewFindingsOut {
 	m.t.Helper()
-	out, err := OpenJob(m.Base, phone.In)(m.t.Context(), OpenJobIn{Job: job, Input: Input{Requests: requests, Mode: mode}})
+	out, err := OpenJob(m.Base)(m.t.Context(), OpenJobIn{Job: job, Input: Input{Requests: requests, Mode: mode}})
 	m.must(err)
 	if out.Empty {
 		m.t.Fatalf("%s holds no request", job)
@@ -226,13 +226,13 @@ func (m *machine) find(job string, pass int, forgot Results) ReviewFindingsOut {
 	export, err := ExportDevices(m.Base, func(string) (Exporter, Container, error) { return m.at, m.at, nil }, func(context.Context, string) bool { return false })(ctx, on)
 	m.must(err)
 	for _, n := range export.Shards {
-		_, err := MatchSubject(m.Base, container, phone.In)(ctx, MatchSubjectIn{On: on, Shard: n})
+		_, err := MatchSubject(m.Base, container)(ctx, MatchSubjectIn{On: on, Shard: n})
 		m.must(err)
 	}
 	_, err = RemoveExport(m.Base, container)(ctx, on)
 	m.must(err)
-	_, audiences := ListAudiences(m.Base, func(string) (AudienceLister, error) { return m.at, nil }, phone.In)(ctx, on)
-	_, notifications := ListNotifications(m.Base, func(string) (NotificationReader, error) { return m.at, nil }, phone.In)(ctx, on)
+	_, audiences := ListAudiences(m.Base, func(string) (AudienceLister, error) { return m.at, nil })(ctx, on)
+	_, notifications := ListNotifications(m.Base, func(string) (NotificationReader, error) { return m.at, nil })(ctx, on)
 	return m.review(ReviewFindingsIn{Job: job, Pass: pass, Forgot: forgot, Found: Results{
 		{"app", Devices, ""}, {"app", "export", ""}, {"app", Audiences, string(fault.NameOf(audiences))}, {"app", Notifications, string(fault.NameOf(notifications))},
 	}})

@@ -7,7 +7,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/match"
-	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // AudienceLister gives the audiences page by page; link "" is the first page, and next "" says that there is no more.
@@ -16,7 +15,7 @@ type AudienceLister interface {
 }
 
 // ListAudiences searches a slice of a target's audiences for all people of the job.
-func ListAudiences(b Base, at func(target string) (AudienceLister, error), phones func(region string) subject.Phones) func(context.Context, On) (Slice, error) {
+func ListAudiences(b Base, at func(target string) (AudienceLister, error)) func(context.Context, On) (Slice, error) {
 	return func(ctx context.Context, in On) (Slice, error) {
 		more := timeLeft(ctx)
 		if err := b.closed(ctx, in, Audiences, false); err != nil {
@@ -26,7 +25,7 @@ func ListAudiences(b Base, at func(target string) (AudienceLister, error), phone
 		if err != nil {
 			return Slice{}, err
 		}
-		m, err := b.matcher(ctx, in, phones)
+		m, err := b.matcher(ctx, in)
 		if err != nil {
 			return Slice{}, err
 		}

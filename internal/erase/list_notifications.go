@@ -7,7 +7,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/match"
-	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // NotificationReader lists notifications page by page, as AudienceLister does, and reads one whole; found is false when
@@ -22,7 +21,7 @@ const saveEvery = 50
 
 // ListNotifications searches a slice of a target's notifications for all people of the job. The list has no text, so
 // each notification is read: one call for each.
-func ListNotifications(b Base, at func(target string) (NotificationReader, error), phones func(region string) subject.Phones) func(context.Context, On) (Slice, error) {
+func ListNotifications(b Base, at func(target string) (NotificationReader, error)) func(context.Context, On) (Slice, error) {
 	return func(ctx context.Context, in On) (Slice, error) {
 		more := timeLeft(ctx)
 		if err := b.closed(ctx, in, Notifications, false); err != nil {
@@ -32,7 +31,7 @@ func ListNotifications(b Base, at func(target string) (NotificationReader, error
 		if err != nil {
 			return Slice{}, err
 		}
-		m, err := b.matcher(ctx, in, phones)
+		m, err := b.matcher(ctx, in)
 		if err != nil {
 			return Slice{}, err
 		}

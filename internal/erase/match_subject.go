@@ -9,7 +9,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/match"
-	"github.com/lethe-dsr/lethe/internal/subject"
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // MatchSubjectIn is MatchSubject's input.
@@ -20,7 +20,7 @@ type MatchSubjectIn struct {
 
 // MatchSubject matches a slice of one shard of the export against all people of the job, and writes down the devices
 // that are theirs. Shard n of w reads the pieces n, n+w, n+2w and so on.
-func MatchSubject(b Base, at func(target string) (Container, error), phones func(region string) subject.Phones) func(context.Context, MatchSubjectIn) (Slice, error) {
+func MatchSubject(b Base, at func(target string) (Container, error)) func(context.Context, MatchSubjectIn) (Slice, error) {
 	var matchers shared[*match.Matcher]
 	return func(ctx context.Context, in MatchSubjectIn) (Slice, error) {
 		more := timeLeft(ctx)
@@ -46,7 +46,7 @@ func MatchSubject(b Base, at func(target string) (Container, error), phones func
 		}
 		m, done, err := matchers.take(in.Job+"/"+in.Target, func() (*match.Matcher, error) {
 			people, err := b.people(ctx, in.Job) // nothing learned: a device that registers again may be somebody else's by then
-			return match.New(people, phones(t.PhoneRegion)), err
+			return match.New(people, phone.In(t.PhoneRegion)), err
 		})
 		defer done()
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -54,9 +55,8 @@ type Report struct {
 
 // OpenJob claims the requests that it was given, or all that are due, each for one job only. Those invited to the job
 // before it was opened are claimed as well. A job that was closed claims nothing any more: Step Functions gives an
-// execution's name away again after 90 days, and an execution that was stopped may be redriven for 14. phones reads
-// numbers as they are written in a region.
-func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Context, OpenJobIn) (OpenJobOut, error) {
+// execution's name away again after 90 days, and an execution that was stopped may be redriven for 14.
+func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 	return func(ctx context.Context, in OpenJobIn) (OpenJobOut, error) {
 		mode := in.Input.Mode
 		switch mode {
@@ -79,7 +79,7 @@ func OpenJob(b Base, phones func(region string) subject.Phones) func(context.Con
 			// Whoever keeps house looks after a closed job no more: what it claimed now could stay claimed for good.
 			return OpenJobOut{}, fault.New(fault.BadInput, "the name of an execution: a job of this name was closed before; start another execution")
 		}
-		wanted, err := b.wanted(ctx, in, mode, phones)
+		wanted, err := b.wanted(ctx, in, mode)
 		if err != nil {
 			return OpenJobOut{}, err
 		}
@@ -193,7 +193,7 @@ func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err er
 }
 
 // wanted lists the requests that the input names; a subject is registered first.
-func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode, phones func(region string) subject.Phones) ([]string, error) {
+func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode) ([]string, error) {
 	ids := slices.Clone(in.Input.Requests)
 	for _, id := range in.Input.Requests {
 		if _, err := b.Ledger.Request(ctx, id); err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -207,7 +207,7 @@ func (b Base) wanted(ctx context.Context, in OpenJobIn, mode config.Mode, phones
 	}
 	var s subject.Subject
 	for n, i := range in.Input.Subject.Identifiers {
-		id, err := subject.New(i.Type, i.Name, i.Value, phones(b.Config.PhoneRegion))
+		id, err := subject.New(i.Type, i.Name, i.Value, phone.In(b.Config.PhoneRegion))
 		if err != nil {
 			return nil, fmt.Errorf("subject.identifiers[%d]: %w", n, err)
 		}

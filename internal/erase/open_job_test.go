@@ -9,7 +9,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // members lists the requests of a job.
@@ -55,7 +54,7 @@ func TestASweepTakesRequestsOfItsMode(t *testing.T) {
 			t.Fatal(err)
 		}
 		open := func(job string, in Input) OpenJobOut {
-			out, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: job, Input: in})
+			out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: job, Input: in})
 			m.must(err)
 			return out
 		}
@@ -82,11 +81,11 @@ func TestANamedRequestIsTakenInAnyMode(t *testing.T) {
 	m := newMachine(t, annsDevices(), "", "")
 	asks := m.file(m.person("user_id", annUser), "api", func(r *ledger.Request) { r.Mode, r.Claimed = "approve", []string{"user_id"} })
 	typed := m.file(m.person("email", annMail), "form", func(r *ledger.Request) { r.Status, r.Until = ledger.Unverified, time.Now().Add(time.Hour) })
-	out, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "job", Input: Input{Requests: []string{asks, typed}, Mode: config.Erase}})
+	out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job", Input: Input{Requests: []string{asks, typed}, Mode: config.Erase}})
 	if err != nil || out.Empty || !slices.Equal(m.members("job"), []string{asks}) {
 		t.Errorf("the job has %q (%v)", m.members("job"), err)
 	}
-	out, err = OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "job2", Input: Input{Requests: []string{typed}}})
+	out, err = OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job2", Input: Input{Requests: []string{typed}}})
 	if err != nil || !out.Empty || m.request(typed).Status != ledger.Unverified {
 		t.Errorf("an unverified request was taken: %t, %s (%v)", !out.Empty, m.request(typed).Status, err)
 	}
@@ -96,7 +95,7 @@ func TestARequestThatIsNamedTwiceIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, annsDevices(), "", "")
 	id := m.file(m.person("user_id", annUser), "api", nil)
-	_, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "job", Input: Input{Sweep: true, Requests: []string{id, id}}})
+	_, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "job", Input: Input{Sweep: true, Requests: []string{id, id}}})
 	if got := m.members("job"); err != nil || !slices.Equal(got, []string{id}) {
 		t.Errorf("the job has %q (%v)", got, err)
 	}
@@ -108,7 +107,7 @@ func TestASweepDoesNotBeginWhileTheLastOneWorks(t *testing.T) {
 	m := newMachine(t, annsDevices(), "", "")
 	open := func(job string, in Input) OpenJobOut {
 		t.Helper()
-		out, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: job, Input: in})
+		out, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: job, Input: in})
 		m.must(err)
 		return out
 	}
@@ -147,12 +146,12 @@ func TestAnExecutionIsNotCalledAsItLikes(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, annsDevices(), "", "")
 	for _, name := range []string{"", "sweep.1", "ann@example.com", "søk", strings.Repeat("x", 81)} {
-		if _, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: name}); !fault.Is(err, fault.BadInput) || name != "" && strings.Contains(err.Error(), name) {
+		if _, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: name}); !fault.Is(err, fault.BadInput) || name != "" && strings.Contains(err.Error(), name) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 	for _, name := range []string{"3f0c5c9e-8a0b-4f6d-9d3a-0c4a4f3b2a11_7b1d2c3e-1111-2222-3333-444455556666", "01M81C17HPT7R498E952RG6HFW"} {
-		if _, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: name}); err != nil {
+		if _, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: name}); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -171,11 +170,11 @@ func TestAClosedJobClaimsNothing(t *testing.T) {
 	}
 	ben := m.file(m.person("email", "ben@example.com"), "api", nil)
 	again := OpenJobIn{Job: "monthly", Input: Input{Requests: []string{ben}}}
-	if out, err := OpenJob(m.Base, phone.In)(t.Context(), again); err != nil || !out.Empty {
+	if out, err := OpenJob(m.Base)(t.Context(), again); err != nil || !out.Empty {
 		t.Errorf("the step is run again, and the job goes on: %t (%v)", !out.Empty, err)
 	}
 	now = now.AddDate(0, 0, 91)
-	if _, err := OpenJob(m.Base, phone.In)(t.Context(), again); !fault.Is(err, fault.BadInput) {
+	if _, err := OpenJob(m.Base)(t.Context(), again); !fault.Is(err, fault.BadInput) {
 		t.Errorf("91 days later: %v", err)
 	}
 	if r := m.request(ben); r.Job != "" || r.Status != ledger.Pending || len(m.members("monthly")) != 1 {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // runPreview runs a preview of Ann and of Ben, of whom nothing is found, and gives what it decided.
@@ -92,7 +91,7 @@ func TestAPreviewGivesRequestsBackAsTheyWere(t *testing.T) {
 			return n
 		}
 		before, told := []ledger.Request{m.request(failed), m.request(fresh)}, news()
-		out, err := OpenJob(m.Base, phone.In)(ctx, OpenJobIn{Job: "look", Input: in})
+		out, err := OpenJob(m.Base)(ctx, OpenJobIn{Job: "look", Input: in})
 		m.must(err)
 		if out.Empty {
 			t.Fatalf("%s: nobody was taken", name)
@@ -118,7 +117,7 @@ func TestAPlanIsNotMadeAgainWithoutItsPeople(t *testing.T) {
 	m := newMachine(t, annsDevices(), "", "")
 	ctx := t.Context()
 	m.must(m.Ledger.Invite(ctx, "job", []string{m.file(m.person("email", annMail), "cli", func(r *ledger.Request) { r.Preview = true })}, time.Time{}))
-	out, err := OpenJob(m.Base, phone.In)(ctx, OpenJobIn{Job: "job", Input: Input{Mode: config.Preview}})
+	out, err := OpenJob(m.Base)(ctx, OpenJobIn{Job: "job", Input: Input{Mode: config.Preview}})
 	m.must(err)
 	_, err = m.Ledger.Found(ctx, "job", []ledger.Finding{{Target: "app", Area: Devices, Digest: "d", Requests: map[string][]string{"r1": {"email"}}, Held: true, Object: m.sealed("job")}})
 	m.must(err)

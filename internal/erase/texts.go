@@ -5,11 +5,11 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/match"
-	"github.com/lethe-dsr/lethe/internal/subject"
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // matcher knows the people of the job and what this target's devices said of them.
-func (b Base) matcher(ctx context.Context, in On, phones func(region string) subject.Phones) (*match.Matcher, error) {
+func (b Base) matcher(ctx context.Context, in On) (*match.Matcher, error) {
 	t, err := b.target(in.Target)
 	if err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func (b Base) matcher(ctx context.Context, in On, phones func(region string) sub
 	if err != nil {
 		return nil, err
 	}
-	return match.New(people, phones(t.PhoneRegion)), nil
+	return match.New(people, phone.In(t.PhoneRegion)), nil
 }
 
 // textFinding adds an audience or notification to found if it matched.

@@ -13,7 +13,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // hangUp is an engine whose caller hangs up while it starts a job.
@@ -105,7 +104,7 @@ func TestASweepOfOneModeIsFinished(t *testing.T) {
 		}
 	}
 	finish(d.Desk, "[]") // there was no sweep
-	got(erase.OpenJob(d.Base, phone.In)(t.Context(), erase.OpenJobIn{Job: "scheduled", Input: erase.Input{Sweep: true}}))(t)
+	got(erase.OpenJob(d.Base)(t.Context(), erase.OpenJobIn{Job: "scheduled", Input: erase.Input{Sweep: true}}))(t)
 	dies := d.Desk
 	dies.Engine = dead{d.engine}
 	finish(dies, "[]")
@@ -128,7 +127,7 @@ func TestASweepThatWasDueWhileAnotherWorkedFollowsIt(t *testing.T) {
 	submit("ann")
 	scheduled := func(job string, m config.Mode) {
 		t.Helper()
-		got(erase.OpenJob(d.Base, phone.In)(t.Context(), erase.OpenJobIn{Job: job, Input: erase.Input{Sweep: true, Mode: m}}))(t)
+		got(erase.OpenJob(d.Base)(t.Context(), erase.OpenJobIn{Job: job, Input: erase.Input{Sweep: true, Mode: m}}))(t)
 	}
 	scheduled("first", config.Erase)
 	ben := submit("ben")

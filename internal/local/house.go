@@ -24,7 +24,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
-	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/seal"
 	"github.com/lethe-dsr/lethe/internal/steps"
@@ -179,7 +178,7 @@ func (h *House) steps(c config.Config) (map[string]asl.Task, error) {
 		return nil, err
 	}
 	tasks := map[string]asl.Task{}
-	for _, s := range steps.All(h.Base, link, containers, phone.In, h.Key, h.Alive) {
+	for _, s := range steps.All(h.Base, link, containers, h.Key, h.Alive) {
 		tasks[s.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) {
 			out, err := s.Invoke(ctx, in)
 			var named messages.InvokeResponse_Error

@@ -16,7 +16,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // short is a context that tells its first asker, the step, that its time is nearly over: the step does the least that it
@@ -78,7 +77,7 @@ func TestShortSlicesComeToTheSameEnd(t *testing.T) {
 	if err := b.Ledger.Invite(ctx, "job", filing.Requests, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := erase.OpenJob(b, phone.In)(ctx, erase.OpenJobIn{Job: "job", Input: erase.Input{Mode: config.Erase}}); err != nil {
+	if _, err := erase.OpenJob(b)(ctx, erase.OpenJobIn{Job: "job", Input: erase.Input{Mode: config.Erase}}); err != nil {
 		t.Fatal(err)
 	}
 	export := erase.ExportDevices(b, func(string) (erase.Exporter, erase.Container, error) { return app, box, nil },
@@ -92,11 +91,11 @@ func TestShortSlicesComeToTheSameEnd(t *testing.T) {
 			t.Fatal(out, err)
 		}
 		for _, shard := range out.Shards {
-			took["match"] += inSlices(t, erase.MatchSubject(b, at, phone.In), erase.MatchSubjectIn{On: on, Shard: shard})
+			took["match"] += inSlices(t, erase.MatchSubject(b, at), erase.MatchSubjectIn{On: on, Shard: shard})
 		}
 		inSlices(t, erase.RemoveExport(b, at), on)
-		took["audiences"] += inSlices(t, erase.ListAudiences(b, func(string) (erase.AudienceLister, error) { return app, nil }, phone.In), on)
-		took["notifications"] += inSlices(t, erase.ListNotifications(b, func(string) (erase.NotificationReader, error) { return app, nil }, phone.In), on)
+		took["audiences"] += inSlices(t, erase.ListAudiences(b, func(string) (erase.AudienceLister, error) { return app, nil }), on)
+		took["notifications"] += inSlices(t, erase.ListNotifications(b, func(string) (erase.NotificationReader, error) { return app, nil }), on)
 		found := erase.Results{{Target: "acme-ios", Area: "export"}}
 		forgot := erase.Results{}
 		for _, area := range []string{erase.Devices, erase.Audiences, erase.Notifications} {

@@ -11,7 +11,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -32,7 +31,7 @@ func (w *world) start(b erase.Base, job, input string) (erase.OpenJobOut, error)
 	if err := json.Unmarshal([]byte(input), &in.Input); err != nil {
 		w.t.Fatal(err)
 	}
-	return erase.OpenJob(b, phone.In)(w.t.Context(), in)
+	return erase.OpenJob(b)(w.t.Context(), in)
 }
 
 // members lists the requests of a job.

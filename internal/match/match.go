@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -34,11 +35,11 @@ type Matcher struct {
 	people  people
 	filter  filter
 	tokens  tokens
-	numbers subject.Phones
+	numbers phone.Reader
 }
 
 // New makes a matcher; phones reads numbers as they are written in the country of what is searched.
-func New(list []Person, phones subject.Phones) *Matcher {
+func New(list []Person, phones phone.Reader) *Matcher {
 	m := &Matcher{refs: make([]string, len(list)), people: newPeople(list, phones), numbers: phones}
 	for n, p := range list {
 		m.refs[n] = p.Ref

@@ -3,6 +3,7 @@ package match
 import (
 	"strings"
 
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -30,7 +31,7 @@ type people struct {
 	namesEmail, namesPhone []bool // by person: whether the request names an identifier of this type
 }
 
-func newPeople(list []Person, phones subject.Phones) people {
+func newPeople(list []Person, phones phone.Reader) people {
 	x := people{
 		email: map[string][]int32{}, phone: map[string][]int32{}, user: map[string][]int32{},
 		learned: map[string][]int32{}, install: map[string][]int32{}, property: map[named][]int32{},
@@ -60,7 +61,7 @@ func newPeople(list []Person, phones subject.Phones) people {
 	return x
 }
 
-func (x *people) add(who int32, id subject.Identifier, phones subject.Phones) {
+func (x *people) add(who int32, id subject.Identifier, phones phone.Reader) {
 	v := id.Value()
 	if v == "" {
 		return
@@ -89,7 +90,7 @@ func (x *people) add(who int32, id subject.Identifier, phones subject.Phones) {
 	x.own(v, phones)
 }
 
-func (x *people) own(v string, phones subject.Phones) {
+func (x *people) own(v string, phones phone.Reader) {
 	if e := subject.NormalEmail(v); strings.Contains(e, "@") {
 		x.ownEmail[e] = true
 	}

@@ -5,6 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -24,7 +25,7 @@ func isPhoneRune(r rune) bool {
 
 // phoneOf gives the E.164 form of a value that is a phone number as a whole. Words are no numbers here, although
 // 1-800-FLOWERS can be dialled.
-func phoneOf(v string, phones subject.Phones) (string, bool) {
+func phoneOf(v string, phones phone.Reader) (string, bool) {
 	digits := 0
 	for _, r := range v {
 		if !isPhoneRune(r) {

@@ -8,19 +8,18 @@ package phone
 import (
 	"strings"
 	"unicode"
-
-	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // In reads numbers as they are written in a region, the ISO country code of numbers without a country code; "" is none,
 // and then only numbers with one are read.
-func In(region string) subject.Phones { return reader(strings.ToUpper(region)) }
+func In(region string) Reader { return Reader(strings.ToUpper(region)) }
 
 // Known tells whether a region has a numbering plan, so that its numbers can be read. Regions are ISO 3166 alpha-2
 // country codes in capitals.
 func Known(region string) bool { return plans().regions[region] != nil }
 
-type reader string
+// Reader reads numbers as they are written in a region.
+type Reader string
 
 const (
 	minDigits = 7   // with the country code; shorter ones are service numbers, and "12" would match "Only 12 left"
@@ -29,8 +28,8 @@ const (
 	minNational, maxNational = 2, 17 // digits without the country code. E.164 allows 15 with it, but Germany has longer ones
 )
 
-// Normal is subject.Phones's.
-func (r reader) Normal(v string) (string, bool) {
+// Normal gives the E.164 form of a possible number of at least 7 digits. It is its own normal form.
+func (r Reader) Normal(v string) (string, bool) {
 	n, ok := parse(v, string(r))
 	if !ok || !n.possible() || len(n.e164())-1 < minDigits {
 		return "", false
@@ -42,8 +41,8 @@ func (r reader) Normal(v string) (string, bool) {
 	return n.e164(), true
 }
 
-// Valid is subject.Phones's.
-func (r reader) Valid(v string) (string, bool) {
+// Valid gives the E.164 form of a number that is really assigned to somebody's range, not only long enough.
+func (r Reader) Valid(v string) (string, bool) {
 	n, ok := parse(v, string(r))
 	if !ok || !n.valid() {
 		return "", false

@@ -61,7 +61,7 @@ func TestTheMachineCallsEveryStepAndNoOther(t *testing.T) {
 func TestTheStepsAreThoseOfTheMachine(t *testing.T) {
 	t.Parallel()
 	var got []string
-	for _, s := range steps.All(erase.Base{}, steps.Link{}, nil, nil, nil, nil) {
+	for _, s := range steps.All(erase.Base{}, steps.Link{}, nil, nil, nil) {
 		got = append(got, s.Name())
 	}
 	slices.Sort(got)

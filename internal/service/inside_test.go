@@ -32,7 +32,6 @@ import (
 	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/metric/metrictest"
-	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/provider"
 	"github.com/lethe-dsr/lethe/internal/service"
 	"github.com/lethe-dsr/lethe/internal/step"
@@ -153,7 +152,7 @@ func open(t *testing.T, mode config.Mode, o asl.Options) *inside {
 		t.Fatal(err)
 	}
 	tasks := map[string]asl.Task{}
-	for _, one := range steps.All(s.boot.Base, s.boot.Link, containers, phone.In, signer, executions.Alive(s.boot)) {
+	for _, one := range steps.All(s.boot.Base, s.boot.Link, containers, signer, executions.Alive(s.boot)) {
 		tasks[one.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) { return s.do(ctx, one, in) }
 	}
 	o.Now, o.Sleep = s.now, noWait

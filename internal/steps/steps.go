@@ -10,23 +10,22 @@ import (
 	"github.com/lethe-dsr/lethe/internal/batch"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/step"
-	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // Version is what certificates name as the software.
 const Version = "lethe 0.1.0"
 
-// All makes all steps of the state machine. phones reads numbers as they are written in a region; containers are those of
-// Containers; signer signs certificates; alive tells whether a job is being worked on now.
-func All(b erase.Base, link Link, containers map[string]erase.Container, phones func(region string) subject.Phones, signer erase.Signer, alive func(ctx context.Context, job string) bool) []step.Step {
+// All makes all steps of the state machine. containers are those of Containers; signer signs certificates; alive tells
+// whether a job is being worked on now.
+func All(b erase.Base, link Link, containers map[string]erase.Container, signer erase.Signer, alive func(ctx context.Context, job string) bool) []step.Step {
 	apps, profiles := Apps(link), Profiles(link)
 	return []step.Step{
-		OpenJob(b, phones),
+		OpenJob(b),
 		ExportDevices(b, apps, containers, alive),
-		MatchSubject(b, containers, phones),
+		MatchSubject(b, containers),
 		RemoveExport(b, containers),
-		ListAudiences(b, apps, phones),
-		ListNotifications(b, apps, phones),
+		ListAudiences(b, apps),
+		ListNotifications(b, apps),
 		ReviewFindings(b),
 		RequestApproval(b),
 		DeleteInstall(b, apps),
@@ -38,8 +37,8 @@ func All(b erase.Base, link Link, containers map[string]erase.Container, phones 
 }
 
 // OpenJob makes the step of this name.
-func OpenJob(b erase.Base, phones func(region string) subject.Phones) step.Step {
-	return step.New("OpenJob", erase.OpenJob(b, phones))
+func OpenJob(b erase.Base) step.Step {
+	return step.New("OpenJob", erase.OpenJob(b))
 }
 
 // ExportDevices makes the step of this name.
@@ -55,8 +54,8 @@ func ExportDevices(b erase.Base, apps map[string]*appcenter.Client, containers m
 }
 
 // MatchSubject makes the step of this name.
-func MatchSubject(b erase.Base, containers map[string]erase.Container, phones func(region string) subject.Phones) step.Step {
-	return step.New("MatchSubject", erase.MatchSubject(b, func(t string) (erase.Container, error) { return at(containers, t) }, phones))
+func MatchSubject(b erase.Base, containers map[string]erase.Container) step.Step {
+	return step.New("MatchSubject", erase.MatchSubject(b, func(t string) (erase.Container, error) { return at(containers, t) }))
 }
 
 // RemoveExport makes the step of this name.
@@ -65,13 +64,13 @@ func RemoveExport(b erase.Base, containers map[string]erase.Container) step.Step
 }
 
 // ListAudiences makes the step of this name.
-func ListAudiences(b erase.Base, apps map[string]*appcenter.Client, phones func(region string) subject.Phones) step.Step {
-	return step.New("ListAudiences", erase.ListAudiences(b, func(t string) (erase.AudienceLister, error) { return at(apps, t) }, phones))
+func ListAudiences(b erase.Base, apps map[string]*appcenter.Client) step.Step {
+	return step.New("ListAudiences", erase.ListAudiences(b, func(t string) (erase.AudienceLister, error) { return at(apps, t) }))
 }
 
 // ListNotifications makes the step of this name.
-func ListNotifications(b erase.Base, apps map[string]*appcenter.Client, phones func(region string) subject.Phones) step.Step {
-	return step.New("ListNotifications", erase.ListNotifications(b, func(t string) (erase.NotificationReader, error) { return at(apps, t) }, phones))
+func ListNotifications(b erase.Base, apps map[string]*appcenter.Client) step.Step {
+	return step.New("ListNotifications", erase.ListNotifications(b, func(t string) (erase.NotificationReader, error) { return at(apps, t) }))
 }
 
 // ReviewFindings makes the step of this name.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/phone"
 )
 
 // Type says what an identifier is.
@@ -46,16 +47,8 @@ const (
 	maxValue = 1024 // Batch: custom ids are shorter than 1024 characters; App Center's limits are lower
 )
 
-// Phones reads the phone numbers of a country and those that say their own. Package phone has it for every country.
-type Phones interface {
-	// Normal gives the E.164 form of a possible number of at least 7 digits. It is its own normal form.
-	Normal(v string) (e164 string, ok bool)
-	// Valid gives the E.164 form of a number that is really assigned to somebody's range, not only long enough.
-	Valid(v string) (e164 string, ok bool)
-}
-
 // New validates and normalises an identifier. The error is a fault.BadInput that names the type and never the value.
-func New(t Type, name, value string, phones Phones) (Identifier, error) {
+func New(t Type, name, value string, phones phone.Reader) (Identifier, error) {
 	bad := func(format string, args ...any) (Identifier, error) {
 		return Identifier{}, fault.New(fault.BadInput, "%s: "+format, append([]any{t}, args...)...)
 	}
