@@ -79,6 +79,12 @@ func TestFoldersTemplateDefinitionAndEventsAgree(t *testing.T) {
 		t.Errorf("the template's functions are %q, want %q", got, resource)
 	}
 	given := at(d.Resources["Erasure"], "Properties", "DefinitionSubstitutions").(object)
+	// Step Functions ends an execution that calls a service by the ARN of another partition, as aws is in China
+	// (github.com/aws/aws-cdk/issues/4597).
+	if got := fmt.Sprint(given["Partition"]); got != "map[Ref:AWS::Partition]" {
+		t.Errorf("the definition calls services of the partition %s", got)
+	}
+	delete(given, "Partition")
 	for name, arn := range given {
 		substituted = append(substituted, name)
 		if got := fmt.Sprint(arn); got != "map[Fn::GetAtt:["+strings.TrimSuffix(name, "Arn")+" Arn]]" {

@@ -410,3 +410,19 @@ func TestCfnLintIsClean(t *testing.T) {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
 	}
 }
+
+// aws is one partition of AWS: China and GovCloud are others.
+func TestARNsAreOfTheStacksPartition(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"template.yaml", "statemachine/erasure.asl.json"} {
+		b, err := os.ReadFile(filepath.Join("../..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, line := range strings.Split(string(b), "\n") {
+			if strings.Contains(line, "arn:aws:") {
+				t.Errorf("%s, line %d names the partition aws", file, n+1)
+			}
+		}
+	}
+}
