@@ -164,3 +164,21 @@ func TestFunctionsGetTheirEnvironment(t *testing.T) {
 		t.Errorf("the template gives %q, and the code reads %q", slices.Sorted(maps.Keys(all)), slices.Sorted(maps.Keys(read)))
 	}
 }
+
+// What the clock calls has nothing to do while nobody has stored a configuration: its failures would fill the queue of dead
+// letters and ring. Whoever calls the others waits for an answer, which must not be that all is well.
+func TestWhatTheClockCallsWaitsForTheConfiguration(t *testing.T) {
+	t.Parallel()
+	d := template(t)
+	for _, name := range d.typed("AWS::Serverless::Function") {
+		b, err := os.ReadFile("../../functions/" + folder(name) + "/main.go")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		scheduled := at(d.Resources[name], "Properties", "Events") != nil
+		if patient := bytes.Contains(b, []byte("boot.NewPatient(")); patient != scheduled {
+			t.Errorf("%s has a schedule: %t, and waits for its configuration: %t", name, scheduled, patient)
+		}
+	}
+}
