@@ -3,8 +3,8 @@ package statemachine
 
 import _ "embed"
 
-// Erasure is the definition in Amazon States Language (JSONPath). Its ${...FunctionArn} placeholders are substituted
-// by SAM on AWS, and looked up as step names by the local runner.
+// Erasure is the definition in Amazon States Language (JSONPath). SAM substitutes its placeholders on AWS; the local runner
+// looks those of the form ${...FunctionArn} up as step names.
 //
 //go:embed erasure.asl.json
 var Erasure []byte

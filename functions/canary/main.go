@@ -16,5 +16,5 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, service.Canary))
+	lambda.Start(boot.NewPatient(settings, service.Canary))
 }

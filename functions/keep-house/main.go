@@ -19,7 +19,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+	lambda.Start(boot.NewPatient(settings, func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 		return service.KeepHouse(ctx, c, container.Open)
 	}))
 }

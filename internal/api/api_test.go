@@ -325,6 +325,9 @@ func TestFieldsThatAreWrongAreNamed(t *testing.T) {
 		{"GET", "/requests?other=1", "", "query"},
 		{"GET", "/requests?%zz", "", "query"},
 		{"GET", "/jobs/" + job + "/plan?reveal=yes", "", "reveal"},
+		{"GET", "/jobs/" + job + "/plan?after=1000", "", "after"},
+		{"GET", "/jobs/" + job + "/plan?after=" + plan + ".-1", "", "after"},
+		{"GET", "/jobs/" + job + "/plan?after=" + plan, "", "after"},
 	} {
 		if p := s.refused(422, ask(c.method, c.path, officer, c.body)); len(p.Errors) != 1 || p.Errors[0].Name != c.field {
 			t.Errorf("%s %s: got %+v, want %s", c.method, c.path, p.Errors, c.field)

@@ -214,6 +214,7 @@ func TestTheAPIIsAsDescribedAndAllOfIt(t *testing.T) {
 	s.refused(409, ask("DELETE", "/requests/"+id, crm, ""))
 	s.refused(409, ask("POST", "/requests/"+id+"/denial", officer, `{"ground":"unfounded"}`))
 	s.must(200, ask("GET", "/jobs/"+job+"/plan?reveal=true", officer, ""))
+	s.refused(409, ask("GET", "/jobs/"+job+"/plan?after="+plan+".1000", officer, ""))
 	s.refused(409, ask("POST", "/jobs/"+job+"/approve", officer, `{"plan":"`+strings.Repeat("0", 64)+`"}`))
 	s.must(202, ask("POST", "/jobs/"+job+"/approve", officer, `{"plan":"`+plan+`"}`))
 	s.refused(409, ask("POST", "/jobs/"+job+"/reject", officer, `{"plan":"`+plan+`"}`))
@@ -307,7 +308,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 		more []string // that the API adds
 	}{
 		"Request": {intake.View{}, []string{"joined", "repeated", "links"}}, "Job": {intake.JobView{}, []string{"links"}},
-		"PlanOfJob": {intake.PlanView{}, nil}, "Problem": {web.Problem{}, nil},
+		"PlanOfJob": {intake.PlanView{}, []string{"total"}}, "Problem": {web.Problem{}, nil},
 	} {
 		compare(t, name, schemas[name], reflect.TypeOf(c.v), c.more...)
 	}

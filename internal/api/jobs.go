@@ -1,13 +1,17 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/web"
@@ -62,18 +66,29 @@ func (a *API) jobs(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// A page of a plan ends at so many entries or bytes: on AWS an answer has at most 6 MB, in which each quotation mark takes
+// two more, and one entry may name tens of thousands of requests.
+const (
+	planEntries = 1_000
+	planBytes   = 2 << 20
+)
+
 // plan answers 202 while the job is working: there is no plan yet, or none any more.
 func (a *API) plan(w http.ResponseWriter, r *http.Request) error {
 	id, err := id(r)
 	if err != nil {
 		return err
 	}
-	q, err := query(r, "reveal")
+	q, err := query(r, "reveal", "after")
 	if err != nil {
 		return err
 	}
 	if !slices.Contains([]string{"", "true", "false"}, q["reveal"]) {
 		return invalid("reveal", "bad_value", "must be true or false")
+	}
+	hash, from, err := planCursor(q["after"])
+	if err != nil {
+		return err
 	}
 	v, err := a.o.Desk.Plan(r.Context(), id, q["reveal"] == "true")
 	if err != nil {
@@ -87,8 +102,44 @@ func (a *API) plan(w http.ResponseWriter, r *http.Request) error {
 		}{id, v.State})
 		return nil
 	}
-	web.WriteJSON(w, http.StatusOK, v)
+	if hash != "" && hash != v.Plan.Hash {
+		return fault.New(fault.WrongPlan, "job %s: the page before is another plan's; read the plan from its beginning", id)
+	}
+	all := v.Plan.Entries
+	v.Plan.Entries = planPage(all[min(from, len(all)):])
+	if to := from + len(v.Plan.Entries); to < len(all) {
+		linkNext(w, jobPath(id)+"/plan", v.Plan.Hash+"."+strconv.Itoa(to), q)
+	}
+	web.WriteJSON(w, http.StatusOK, struct {
+		intake.PlanView
+		Total int `json:"total"` // so that nobody takes a page for the plan
+	}{v, len(all)})
 	return nil
+}
+
+// planPage gives the entries of one page: at least one, where there is one.
+func planPage(rest []erase.Entry) []erase.Entry {
+	for n, size := 0, 0; n < len(rest); n++ {
+		if n == planEntries || size >= planBytes {
+			return rest[:n]
+		}
+		b, _ := json.Marshal(rest[n]) // it always marshals
+		size += len(b)
+	}
+	return rest
+}
+
+// planCursor reads where a page begins. The plan's hash is in it, because pages of two plans make none.
+func planCursor(after string) (hash string, from int, err error) {
+	if after == "" {
+		return "", 0, nil
+	}
+	hash, place, _ := strings.Cut(after, ".")
+	from, err = strconv.Atoi(place)
+	if err != nil || from < 0 || !hashForm().MatchString(hash) {
+		return "", 0, invalid("after", "bad_value", notFromLink)
+	}
+	return hash, from, nil
 }
 
 // hashForm is the form of a plan's hash: SHA-256 in hexadecimal digits.

@@ -146,7 +146,20 @@ var listed = [...]ledger.Status{
 	ledger.Cancelled, ledger.Denied, ledger.Abandoned,
 }
 
-const maxCursor = 100 // bytes; they are shorter
+const (
+	maxCursor   = 100 // bytes; they are shorter
+	notFromLink = "is not from the header Link of the page before"
+)
+
+// linkNext tells where the next page is (RFC 8288), by the query of this one.
+func linkNext(w http.ResponseWriter, path, after string, q map[string]string) {
+	on := url.Values{}
+	for name, v := range q {
+		on.Set(name, v)
+	}
+	on.Set("after", after)
+	w.Header().Set("Link", "<"+path+"?"+on.Encode()+`>; rel="next"`)
+}
 
 func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r, "status", "ended", "after")
@@ -160,20 +173,14 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	case !slices.Contains([]string{"", "true", "false"}, q["ended"]):
 		return invalid("ended", "bad_value", "must be true or false")
 	case len(f.After) > maxCursor:
-		return invalid("after", "bad_value", "is not from the header Link of the page before")
+		return invalid("after", "bad_value", notFromLink)
 	}
 	page, next, err := a.o.Desk.List(r.Context(), f)
 	if err != nil {
 		return err
 	}
 	if next != "" {
-		on := url.Values{"after": {next}}
-		for _, name := range []string{"status", "ended"} {
-			if q[name] != "" {
-				on.Set(name, q[name])
-			}
-		}
-		w.Header().Set("Link", "</requests?"+on.Encode()+`>; rel="next"`) // RFC 8288
+		linkNext(w, "/requests", next, q)
 	}
 	p := web.Who(r.Context())
 	out := struct {

@@ -6,7 +6,7 @@
 // What runs, and what each takes besides Type, Comment, Next and End:
 //
 //	machine   Comment, StartAt, States, TimeoutSeconds, Version "1.0", QueryLanguage "JSONPath"
-//	Task      Resource "${XFunctionArn}", or "arn:aws:states:::lambda:invoke.waitForTaskToken" with Parameters of
+//	Task      Resource "${XFunctionArn}", or "arn:${Partition}:states:::lambda:invoke.waitForTaskToken" with Parameters of
 //	          FunctionName and Payload (outside Map and Parallel only); TimeoutSeconds, HeartbeatSeconds (with the
 //	          token only; nobody sends heartbeats, so it is the time to the first one, and Options.Beats leaves it out),
 //	          InputPath, Parameters, ResultSelector, ResultPath, OutputPath, Retry, Catch

@@ -14,7 +14,7 @@ const (
 	maxDelayLimit  = 31622399 // MaxDelaySeconds is less than 31,622,400
 	maxConcurrency = 40       // iterations of an INLINE Map that Step Functions runs at once
 	maxName        = 80       // characters of a state's name
-	tokenResource  = "arn:aws:states:::lambda:invoke.waitForTaskToken"
+	tokenResource  = "arn:${Partition}:states:::lambda:invoke.waitForTaskToken"
 )
 
 // Load reads a definition and checks all of it. resources are the placeholder names that a Task may use, such as

@@ -19,7 +19,7 @@ const longWay = `{"TimeoutSeconds": 86400, "StartAt": "Open", "States": {
   "Pause": {"Type": "Wait", "Seconds": 5, "Next": "Each"},
   "Each": {"Type": "Map", "ItemsPath": "$.items", "ResultPath": "$.each", "Next": "Ask",
     "ItemProcessor": {"StartAt": "In", "States": {"In": {"Type": "Task", "Resource": "${AFunctionArn}", "Parameters": {"step.$": "$"}, "End": true}}}},
-  "Ask": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken", "ResultPath": "$.asked", "Next": "More?",
+  "Ask": {"Type": "Task", "Resource": "arn:${Partition}:states:::lambda:invoke.waitForTaskToken", "ResultPath": "$.asked", "Next": "More?",
     "Parameters": {"FunctionName": "${BFunctionArn}", "Payload": {"token.$": "$$.Task.Token"}}},
   "More?": {"Type": "Choice", "Choices": [{"Variable": "$.asked", "StringEquals": "yes", "Next": "Break"}]},
   "Break": {"Type": "Task", "Resource": "${CFunctionArn}", "Catch": [{"ErrorEquals": ["E"], "ResultPath": "$.error", "Next": "Close"}], "End": true},

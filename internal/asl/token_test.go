@@ -12,7 +12,7 @@ import (
 )
 
 const asking = `{"TimeoutSeconds": 7200, "StartAt": "Ask", "States": {
-  "Ask": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken", "TimeoutSeconds": 3600,
+  "Ask": {"Type": "Task", "Resource": "arn:${Partition}:states:::lambda:invoke.waitForTaskToken", "TimeoutSeconds": 3600,
     "Parameters": {"FunctionName": "${AFunctionArn}", "Payload": {"token.$": "$$.Task.Token"}}, "ResultPath": "$.answer",
     "Retry": [{"ErrorEquals": ["Again"], "MaxAttempts": 1}],
     "Catch": [{"ErrorEquals": ["Rejected", "States.Timeout"], "ResultPath": "$.error", "Next": "No"}], "Next": "Yes"},

@@ -7,6 +7,7 @@ package boot
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -38,6 +39,11 @@ const (
 	fresh = 5 * time.Minute
 )
 
+// Starter is what template.yaml puts into the secret, until somebody stores a configuration in its place.
+const Starter = "controller: the name of your company\ntargets: []\n"
+
+var errStarter = fault.New(fault.BadInput, "no configuration is stored yet: the secret holds what the template put there; store one with the command of the stack's output Configure")
+
 // Cloud is what a function's step is made of.
 type Cloud struct {
 	Base erase.Base // complete
@@ -56,6 +62,7 @@ type Cloud struct {
 type Handler struct {
 	settings Settings
 	build    func(context.Context, *Cloud) (step.Step, error)
+	patient  bool // it has nothing to do as long as there is no configuration
 	now      func() time.Time
 	journal  *Journal
 
@@ -73,10 +80,22 @@ func New(s Settings, build func(context.Context, *Cloud) (step.Step, error)) *Ha
 	return &Handler{settings: s, build: build, now: time.Now, journal: j}
 }
 
+// NewPatient makes the handler of a function that the clock calls. As long as the secret holds the Starter it does nothing,
+// says so in the log, and ends well: nobody waits for its answer, and a new stack has nothing to be told or tidied.
+func NewPatient(s Settings, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
+	h := New(s, build)
+	h.patient = true
+	return h
+}
+
 // Invoke runs the step on a JSON input. Its error is a messages.InvokeResponse_Error that carries the fault's name.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	end := h.journal.Begin(ctx, payload)
 	s, err := h.made(ctx)
+	if h.patient && errors.Is(err, errStarter) {
+		h.journal.Log.Warn("nothing was done", "error", err.Error())
+		return end("start", []byte("{}"), nil)
+	}
 	if err != nil {
 		h.journal.Log.Error("the function could not start", "error", err.Error())
 		return end("start", nil, step.Named("start", err))
@@ -153,6 +172,9 @@ func (c *Cloud) configure(ctx context.Context) error {
 	}
 	if out.SecretString == nil {
 		return fault.New(fault.BadInput, "the secret of the configuration is binary; store the document as text")
+	}
+	if *out.SecretString == Starter {
+		return errStarter
 	}
 	cfg, err := config.Parse([]byte(*out.SecretString), os.LookupEnv)
 	if err != nil {

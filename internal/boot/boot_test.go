@@ -133,6 +133,38 @@ func TestTheConfigurationIsReadAgain(t *testing.T) {
 	}
 }
 
+// Between the deployment and the configuration nothing fails that nobody called; steps and the door say what is missing.
+func TestWithoutAConfigurationThereIsNothingToDo(t *testing.T) {
+	c := newCloud(t)
+	s := settings(t, c)
+	build := func(context.Context, *boot.Cloud) (step.Step, error) {
+		return step.New("Name", func(context.Context, struct{}) (string, error) { return "done", nil }), nil
+	}
+	for _, call := range []struct {
+		make       func(boot.Settings, func(context.Context, *boot.Cloud) (step.Step, error)) *boot.Handler
+		configured string
+		want       string // a part of the error, or the answer
+		logged     string
+	}{
+		{boot.NewPatient, boot.Starter, `{}`, `"level":"WARN","message":"nothing was done"`},
+		{boot.NewPatient, "controller: x\ntargets: []\n", "BadInput", `"level":"ERROR"`}, // which somebody stored
+		{boot.New, boot.Starter, "no configuration is stored yet", "output Configure"},
+		{boot.NewPatient, strings.Replace(minimal, "ID", "acme", 1), `"done"`, `"level":"INFO"`},
+	} {
+		c.Configure(call.configured)
+		var log strings.Builder
+		h := call.make(s, build)
+		h.To(&log)
+		out, err := h.Invoke(t.Context(), []byte(`{}`))
+		if got := fmt.Sprint(string(out), err); !strings.Contains(got, call.want) || (err == nil) == strings.Contains(log.String(), `"level":"ERROR"`) {
+			t.Errorf("%.20q: got %s", call.configured, got)
+		}
+		if !strings.Contains(log.String(), call.logged) {
+			t.Errorf("%.20q: logged %s", call.configured, log.String())
+		}
+	}
+}
+
 // As with the SDK's own reader, a service's own address goes before the common one.
 func TestAServiceMayHaveAnAddressOfItsOwn(t *testing.T) {
 	c := newCloud(t)

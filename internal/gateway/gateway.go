@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,9 +31,9 @@ var ErrEvent = errors.New("gateway: the event is no request of an HTTP API in pa
 
 // Answer lets h answer one event. Who the API's authorizer let through is in the context of the http.Request, for Caller.
 // The address of the client is the one that the gateway saw; the host is the one that it was called by, whatever the
-// header says. The error is ErrEvent: an answer that h broke off, or that is larger than Lambda takes, becomes one with
-// status 500.
-func Answer(ctx context.Context, h http.Handler, event []byte) ([]byte, error) {
+// header says. The error is ErrEvent: an answer that h broke off, or that is larger than Lambda takes, becomes a problem with
+// status 500; the second is logged, because h knows nothing of it.
+func Answer(ctx context.Context, h http.Handler, event []byte, log *slog.Logger) ([]byte, error) {
 	r, err := request(ctx, event)
 	if err != nil {
 		return nil, err
@@ -43,7 +44,8 @@ func Answer(ctx context.Context, h http.Handler, event []byte) ([]byte, error) {
 	}
 	out, err := encode(w.response())
 	if err == nil && len(out) > maxAnswer {
-		return encode(broken("The answer has more than the 6 MB that AWS Lambda hands on. The console shows the same in pages."))
+		log.ErrorContext(ctx, "an answer was larger than Lambda hands on, and a problem was sent instead", "route", r.Pattern, "bytes", len(out), "limit", maxAnswer)
+		return encode(broken("The answer has more than the 6 MB that AWS Lambda hands on. Ask for less at once, or look at the console."))
 	}
 	return out, err
 }
@@ -61,7 +63,8 @@ func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (whole bool) 
 
 // broken is the answer in the place of one that nobody must take for a whole one.
 func broken(detail string) events.APIGatewayV2HTTPResponse {
-	b, _ := json.Marshal(map[string]any{"title": "Internal error", "status": http.StatusInternalServerError, "detail": detail}) // of RFC 9457; it always marshals
+	// As package web writes a problem of the kind internal; it always marshals.
+	b, _ := json.Marshal(map[string]any{"type": "/problems/internal", "title": "Something went wrong here", "status": http.StatusInternalServerError, "detail": detail})
 	return events.APIGatewayV2HTTPResponse{
 		StatusCode: http.StatusInternalServerError, Body: string(b),
 		Headers: map[string]string{"Content-Type": "application/problem+json", "Cache-Control": "no-store"},

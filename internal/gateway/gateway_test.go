@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func event(t *testing.T, change func(*events.APIGatewayV2HTTPRequest)) []byte {
 // ask lets a handler answer an event.
 func ask(t *testing.T, e []byte, h http.HandlerFunc) events.APIGatewayV2HTTPResponse {
 	t.Helper()
-	out, err := gateway.Answer(t.Context(), h, e)
+	out, err := gateway.Answer(t.Context(), h, e, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,13 +200,17 @@ func TestAnAnswerComesWholeOrNotAtAll(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}, http.StatusInternalServerError},
 	} {
-		out, err := gateway.Answer(t.Context(), c.h, e)
+		var log bytes.Buffer
+		out, err := gateway.Answer(t.Context(), c.h, e, slog.New(slog.NewTextHandler(&log, nil)))
 		var got events.APIGatewayV2HTTPResponse
 		if err != nil || len(out) > 6<<20 || json.Unmarshal(out, &got) != nil || got.StatusCode != c.want {
 			t.Errorf("%s: %d in %d bytes, %v", name, got.StatusCode, len(out), err)
 		}
-		if c.want >= 500 && (got.Headers["Content-Type"] != "application/problem+json" || strings.Contains(got.Body, "half")) {
+		if c.want >= 500 && (got.Headers["Content-Type"] != "application/problem+json" || !strings.Contains(got.Body, `"type":"/problems/internal"`) || strings.Contains(got.Body, "half")) {
 			t.Errorf("%s: %v %.100s", name, got.Headers, got.Body)
+		}
+		if said := strings.Contains(log.String(), "larger than Lambda hands on"); said != (c.want >= 500 && name != "broken off") {
+			t.Errorf("%s: logged %q", name, log.String())
 		}
 	}
 }
@@ -217,7 +222,7 @@ func TestOtherEventsAreRefused(t *testing.T) {
 		"a body that is not what it says": event(t, func(e *events.APIGatewayV2HTTPRequest) { e.IsBase64Encoded, e.Body = true, "%" }),
 		"a method that is none":           event(t, func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.HTTP.Method = "GET /" }),
 	} {
-		_, err := gateway.Answer(t.Context(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Errorf("%s was answered", name) }), e)
+		_, err := gateway.Answer(t.Context(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Errorf("%s was answered", name) }), e, slog.New(slog.DiscardHandler))
 		if !errors.Is(err, gateway.ErrEvent) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -234,7 +239,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 			io.Copy(w, r.Body)
 		}
-		out, err := gateway.Answer(context.Background(), http.HandlerFunc(echo), e)
+		out, err := gateway.Answer(context.Background(), http.HandlerFunc(echo), e, slog.New(slog.DiscardHandler))
 		if err != nil {
 			if !errors.Is(err, gateway.ErrEvent) {
 				t.Errorf("%v", err)

@@ -22,11 +22,15 @@ func (d deployed) metrics() map[string]bool {
 			}
 		})
 	}
-	body := fmt.Sprint(at(d.Resources["Dashboard"], "Properties", "DashboardBody", "Fn::Sub"))
-	for _, m := range regexp.MustCompile(`"Lethe", "(\w+)"|MetricName=\\"(\w+)\\"`).FindAllStringSubmatch(body, -1) {
+	for _, m := range regexp.MustCompile(`"Lethe", "(\w+)"|MetricName=\\"(\w+)\\"`).FindAllStringSubmatch(d.board(), -1) {
 		shown[m[1]+m[2]] = true
 	}
 	return shown
+}
+
+// board is the dashboard's body, with its references.
+func (d deployed) board() string {
+	return many(at(d.Resources["Dashboard"], "Properties", "DashboardBody", "Fn::Sub"))[0].(string)
 }
 
 // What functions measure somebody sees, and what somebody looks at is measured.
@@ -122,8 +126,7 @@ func TestTheDashboardIsOne(t *testing.T) {
 			}
 		}
 	}
-	body := at(d.Resources["Dashboard"], "Properties", "DashboardBody", "Fn::Sub").(string)
-	body = regexp.MustCompile(`\$\{[^}]+\}`).ReplaceAllString(body, "x")
+	body := regexp.MustCompile(`\$\{[^}]+\}`).ReplaceAllString(d.board(), "x")
 	if err := json.Unmarshal([]byte(body), &board); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +145,7 @@ func TestTheDashboardIsOne(t *testing.T) {
 		}
 	}
 	for _, name := range named() {
-		if n := strings.Count(at(d.Resources["Dashboard"], "Properties", "DashboardBody", "Fn::Sub").(string), "${"+name+"Function}"); n < 2 {
+		if n := strings.Count(d.board(), "${"+name+"Function}"); n < 2 {
 			t.Errorf("the dashboard does not show errors and throttles of %s", name)
 		}
 	}

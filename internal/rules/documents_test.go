@@ -95,3 +95,27 @@ func TestTheGuideExplainsTheTemplate(t *testing.T) {
 		}
 	}
 }
+
+// sam deploy --guided asks in the order of the template: README.md shows the questions, and what Enter answers.
+func TestTheReadmeShowsWhatSamAsks(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		b, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	parameters, _, _ := strings.Cut(read("template.yaml"), "\nRules:")
+	d := template(t)
+	var want, got []string
+	for _, m := range regexp.MustCompile(`(?m)^  (\w+):\n    Type: `).FindAllStringSubmatch(parameters, -1) {
+		want = append(want, fmt.Sprintf("%s [%v]", m[1], d.Parameters[m[1]]["Default"]))
+	}
+	for _, m := range regexp.MustCompile(`(?m)^Parameter (\w+ \[.*?\]):`).FindAllStringSubmatch(read("README.md"), -1) {
+		got = append(got, m[1])
+	}
+	if !slices.Equal(got, want) || len(want) != len(d.Parameters) {
+		t.Errorf("README.md shows the questions\n%q\nand sam asks\n%q", got, want)
+	}
+}

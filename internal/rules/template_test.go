@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lethe-dsr/lethe/internal/boot"
 )
 
 // object is a mapping of the template. Intrinsic functions are in their long form: !Ref X is {"Ref": "X"}.
@@ -302,8 +304,8 @@ func TestTheTableIsTheLedgers(t *testing.T) {
 func TestTheStarterConfigurationNeverChanges(t *testing.T) {
 	t.Parallel()
 	const starter = "controller: the name of your company\ntargets: []\n"
-	if got := at(template(t).Resources["Configuration"], "Properties", "SecretString"); got != starter {
-		t.Errorf("the secret starts with %q, want %q", got, starter)
+	if got := at(template(t).Resources["Configuration"], "Properties", "SecretString"); got != starter || boot.Starter != starter {
+		t.Errorf("the secret starts with %q, and functions know it as %q, want %q", got, boot.Starter, starter)
 	}
 }
 
@@ -408,5 +410,21 @@ func TestCfnLintIsClean(t *testing.T) {
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
+	}
+}
+
+// aws is one partition of AWS: China and GovCloud are others.
+func TestARNsAreOfTheStacksPartition(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"template.yaml", "statemachine/erasure.asl.json"} {
+		b, err := os.ReadFile(filepath.Join("../..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, line := range strings.Split(string(b), "\n") {
+			if strings.Contains(line, "arn:aws:") {
+				t.Errorf("%s, line %d names the partition aws", file, n+1)
+			}
+		}
 	}
 }

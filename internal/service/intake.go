@@ -41,7 +41,7 @@ func Intake(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 		return step.Step{}, err
 	}
 	return step.New("Intake", func(ctx context.Context, event json.RawMessage) (json.RawMessage, error) {
-		out, err := gateway.Answer(ctx, counted{d, c.Journal.Metrics}, event)
+		out, err := gateway.Answer(ctx, counted{d, c.Journal.Metrics}, event, slog.Default())
 		if err != nil {
 			err = fault.New(fault.BadInput, "%v", err)
 		}
