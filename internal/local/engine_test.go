@@ -122,7 +122,7 @@ func TestAnUrgentRequestThatWaitsForASlotIsTriedOnce(t *testing.T) {
 	if err != nil || r.Attempts != 1 {
 		t.Errorf("%d jobs in a row searched for the same person (%v)", r.Attempts, err)
 	}
-	if jobs, err := p.desk.Jobs(t.Context()); err != nil || len(jobs) != 1 {
+	if jobs, _, err := p.desk.Jobs(t.Context()); err != nil || len(jobs) != 1 {
 		t.Errorf("%d jobs (%v), want 1", len(jobs), err)
 	}
 }
@@ -142,7 +142,7 @@ func TestUrgentRequestsThatNoJobTookStartTogether(t *testing.T) {
 	}
 	p.minutes(2)
 	p.worker.Wait()
-	if jobs, err := p.desk.Jobs(t.Context()); err != nil || len(jobs) != 1 {
+	if jobs, _, err := p.desk.Jobs(t.Context()); err != nil || len(jobs) != 1 {
 		t.Errorf("%d jobs (%v), want 1 for all", len(jobs), err)
 	}
 	for _, id := range ids {
