@@ -52,13 +52,14 @@ func (a *API) answerJob(w http.ResponseWriter, r *http.Request, id string, statu
 }
 
 func (a *API) jobs(w http.ResponseWriter, r *http.Request) error {
-	all, err := a.o.Desk.Jobs(r.Context())
+	all, more, err := a.o.Desk.Jobs(r.Context())
 	if err != nil {
 		return err
 	}
 	out := struct {
 		Jobs []job `json:"jobs"`
-	}{make([]job, len(all))}
+		More bool  `json:"more"`
+	}{make([]job, len(all)), more}
 	for n, v := range all {
 		out.Jobs[n] = jobOf(v)
 	}

@@ -49,7 +49,7 @@ type Desk interface {
 	Claims(ctx context.Context, id string) ([]intake.Identifier, error)
 	Vouch(ctx context.Context, id, by string, verified bool) (intake.View, error)
 
-	Jobs(ctx context.Context) ([]intake.JobView, error)
+	Jobs(ctx context.Context) (page []intake.JobView, more bool, err error)
 	Job(ctx context.Context, id string) (intake.JobView, error)
 	Plan(ctx context.Context, job string, reveal bool) (intake.PlanView, error)
 	Decide(ctx context.Context, job string, w erase.Word) error

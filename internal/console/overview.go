@@ -35,6 +35,7 @@ type overviewPage struct {
 	Later    bool   // it is not the first page
 	First    string // query of the first page
 	Jobs     []jobRow
+	More     bool // there are more jobs
 }
 
 type tile struct {
@@ -69,7 +70,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request, who string) e
 	if err != nil {
 		return err
 	}
-	jobs, err := c.Desk.Jobs(ctx)
+	jobs, more, err := c.Desk.Jobs(ctx)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request, who string) e
 	}
 	v := overviewPage{
 		Done: doneAtOverview(r.URL.Query().Get("done")), Filter: filters(asked), Filtered: f.Ended || f.Status != "" || asked == toCheck, Whole: whole,
-		Later: f.After != "", First: "?" + url.Values{"status": {asked}}.Encode(),
+		Later: f.After != "", More: more, First: "?" + url.Values{"status": {asked}}.Encode(),
 		Attend: []tile{
 			{o.Overdue, "overdue", "/console#requests", "bad"},
 			{o.DueSoon, "due soon", "/console#requests", "wait"},

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
@@ -96,4 +98,20 @@ func TestASweepDoesNotOverlapItself(t *testing.T) {
 	_, err := w.base.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { s.Began, s.Jobs = w.clock(), []string{job}; return nil })
 	must(t, err)
 	w.post(t, "/console/sweep").holds(t, "during a sweep", http.StatusConflict, "A sweep is running")
+}
+
+func TestTheOverviewSaysWhenJobsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	w := signedIn(t)
+	const more = "There are more jobs of this month and the last."
+	for n := range intake.PageSize + 1 {
+		if n == intake.PageSize {
+			if a := w.get(t, "/console"); strings.Contains(a.body, more) {
+				t.Error("as many as it shows, and it says that there are more")
+			}
+		}
+		_, err := w.base.Ledger.OpenJob(t.Context(), ledger.Job{ID: fmt.Sprint("job", n), Mode: "erase", Opened: w.clock()})
+		must(t, err)
+	}
+	w.get(t, "/console").holds(t, "one more", http.StatusOK, more)
 }

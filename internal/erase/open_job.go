@@ -1,6 +1,7 @@
 package erase
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,13 +91,17 @@ func OpenJob(b Base) func(context.Context, OpenJobIn) (OpenJobOut, error) {
 		if err != nil {
 			return OpenJobOut{}, err
 		}
-		if in.Input.Sweep {
-			swept, err := b.sweep(ctx, job, in.Input.Mode)
-			if err != nil {
-				return OpenJobOut{}, err
-			}
-			wanted = append(wanted, swept...)
+		var swept []string
+		switch sweep := in.Input.Sweep && in.Input.Mode != config.Preview; {
+		case sweep:
+			swept, err = b.sweep(ctx, job, in.Input.Mode)
+		case mode == config.Preview && (in.Input.Sweep || len(in.Input.Requests) > 0):
+			swept, err = b.look(ctx, job, in.Input.Sweep)
 		}
+		if err != nil {
+			return OpenJobOut{}, err
+		}
+		wanted = append(wanted, swept...)
 		wanted = slices.Compact(slices.Sorted(slices.Values(wanted))) // named twice, or named and swept
 		if err := b.Ledger.Invite(ctx, in.Job, wanted, b.Now().Add(ledger.Retention)); err != nil {
 			return OpenJobOut{}, err
@@ -138,13 +143,37 @@ func opened(job ledger.Job, held int) OpenJobOut {
 // jobForm is the form of a job's id. Step Functions takes more in a name.
 var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`) })
 
-// sweep lists what a sweep takes that is this job, because the schedule or a person started it by its input, and writes
-// down that it began. While the last sweep works it takes nothing: that one is noted to be followed by another, which
-// whoever keeps house starts. asked is the mode in the input. A preview erases nothing: it is no sweep, and waits for none.
-func (b Base) sweep(ctx context.Context, job ledger.Job, asked config.Mode) ([]string, error) {
-	if job.Mode == string(config.Preview) {
-		return b.swept(ctx, config.Preview)
+// look writes down that a preview begins which holds requests that a sweep would take: the next one waits for its end. One
+// that began a moment ago may find them held, and is noted to be followed by another. whole lists everything for it.
+func (b Base) look(ctx context.Context, job ledger.Job, whole bool) ([]string, error) {
+	_, err := b.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+		now := b.Now()
+		if slices.Contains(s.Look.Jobs, job.ID) { // when the step is run again
+			return nil
+		}
+		working, err := b.working(ctx, s.Look.Jobs)
+		if err != nil {
+			return err
+		}
+		if !s.Look.Starting(now) {
+			s.Look = ledger.Begun{Began: now}
+		}
+		s.Look.Jobs = append(working, job.ID)
+		if !s.Late && len(s.Jobs) > 0 && now.Sub(s.Began) < ledger.StartTime {
+			s.Late, s.LateMode = true, s.Mode
+		}
+		return nil
+	})
+	if err != nil || !whole {
+		return nil, err
 	}
+	return b.swept(ctx, config.Preview)
+}
+
+// sweep lists what a sweep takes that is this job, because the schedule or a person started it by its input, and writes
+// down that it began. While the last sweep works, or a preview, it takes nothing: another one is noted to follow, which
+// whoever keeps house starts. asked is the mode in the input.
+func (b Base) sweep(ctx context.Context, job ledger.Job, asked config.Mode) ([]string, error) {
 	begun, fresh := false, false
 	_, err := b.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
 		begun, fresh = slices.Contains(s.Jobs, job.ID), false // when the step is run again
@@ -158,7 +187,7 @@ func (b Base) sweep(ctx context.Context, job ledger.Job, asked config.Mode) ([]s
 		case sweeping:
 			s.Late, s.LateMode = true, string(asked)
 		default:
-			*s = ledger.Sweep{Began: job.Opened, Mode: string(asked), Jobs: []string{job.ID}}
+			*s = ledger.Sweep{Begun: ledger.Begun{Began: job.Opened, Jobs: []string{job.ID}}, Mode: string(asked)}
 			begun, fresh = true, true
 		}
 		return nil
@@ -169,12 +198,12 @@ func (b Base) sweep(ctx context.Context, job ledger.Job, asked config.Mode) ([]s
 	if fresh {
 		b.Tally(Count{What: Sweeps, N: 1})
 	}
-	return b.swept(ctx, config.Mode(job.Mode))
+	return b.swept(ctx, asked)
 }
 
-// swept lists what a sweep takes in a mode: the open requests, urgent or not, that are ready and ask for no other mode. Who
-// asked for an approval must not be erased without one.
-func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err error) {
+// swept lists what a sweep takes that was asked for in a mode: the open requests, urgent or not, that are ready and ask for
+// no other mode than that, or than the configuration's. Who asked for an approval must not be erased without one.
+func (b Base) swept(ctx context.Context, asked config.Mode) (ids []string, err error) {
 	var open []string
 	err = b.Ledger.OpenRequests(ctx, func(id string) error {
 		open = append(open, id)
@@ -183,8 +212,9 @@ func (b Base) swept(ctx context.Context, mode config.Mode) (ids []string, err er
 	if err != nil {
 		return nil, err
 	}
+	mode := cmp.Or(asked, b.Config.Mode)
 	err = b.Ledger.Each(ctx, open, func(r ledger.Request) error {
-		if Ready(r, b.Now()) && ModeFor(r, mode, b.Config.Mode) == mode {
+		if Ready(r, b.Now()) && ModeFor(r, asked, b.Config.Mode) == mode {
 			ids = append(ids, r.ID)
 		}
 		return nil

@@ -136,9 +136,59 @@ func TestASweepDoesNotBeginWhileTheLastOneWorks(t *testing.T) {
 	}
 	_, err = m.Ledger.ChangeJob(t.Context(), "one", func(j *ledger.Job) error { j.Plan, j.Token = "hash", "token"; return nil })
 	m.must(err)
-	if out := open("four", Input{Sweep: true}); out.Empty && m.request(later).Job == "" {
+	if out := open("four", Input{Sweep: true}); !out.Empty {
+		t.Error("the first one waits for a person, and another one begins during a preview")
+	}
+	m.must(m.Ledger.Release(t.Context(), "look", []string{later}, time.Now()))
+	m.must(m.Ledger.EndJob(t.Context(), "look", time.Now()))
+	if out := open("five", Input{Sweep: true}); out.Empty || m.request(later).Job != "five" {
 		t.Error("the first one waits for a person, and no other begins")
 	}
+}
+
+// Each preview that holds requests is waited for, but none for ever. Those that have ended are forgotten.
+func TestASweepWaitsForPreviews(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, annsDevices(), "", "")
+	now := time.Now()
+	m.Now = func() time.Time { return now }
+	ann, ben := m.file(m.person("email", annMail), "api", nil), m.file(m.person("email", "ben@example.com"), "api", nil)
+	look := func(job, request string) {
+		t.Helper()
+		for range 2 { // the step may run twice
+			_, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: job, Input: Input{Requests: []string{request}, Mode: config.Preview}})
+			m.must(err)
+		}
+	}
+	waits := func(want bool, previews ...string) {
+		t.Helper()
+		s, err := m.Ledger.LastSweep(t.Context())
+		m.must(err)
+		got, err := Sweeping(t.Context(), m.Base, s)
+		if err != nil || got != want || !slices.Equal(s.Look.Jobs, previews) {
+			t.Errorf("a sweep waits: %t (%v), want %t; for %q, want %q", got, err, want, s.Look.Jobs, previews)
+		}
+	}
+	end := func(job, request string) {
+		t.Helper()
+		m.must(m.Ledger.Release(t.Context(), job, []string{request}, now))
+		m.must(m.Ledger.EndJob(t.Context(), job, now))
+	}
+	waits(false)
+	look("one", ann)
+	look("two", ben)
+	waits(true, "one", "two")
+	end("one", ann)
+	waits(true, "one", "two")
+	look("three", ann)
+	waits(true, "two", "three")
+	end("two", ben)
+	waits(true, "two", "three")
+	now = now.Add(24 * time.Hour)
+	waits(false, "two", "three")
+	_, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "person", Input: Input{Mode: config.Preview}})
+	m.must(err)
+	waits(false, "two", "three") // one that holds nobody who asked
 }
 
 // The door shows no job of another name, so that nobody could approve its plan.

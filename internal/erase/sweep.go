@@ -36,17 +36,31 @@ func ModeFor(r ledger.Request, asked, configured config.Mode) config.Mode {
 // after 30 days, an export after hours.
 const stuck = 24 * time.Hour
 
-// Sweeping tells whether the last sweep still starts its jobs, searches or deletes: the next one has to wait. What waits
-// for a person does not count.
+// Sweeping tells whether the next sweep has to wait: the last one is busy, or a preview that holds what it would take.
 func Sweeping(ctx context.Context, b Base, last ledger.Sweep) (bool, error) {
-	since := b.Now().Sub(last.Began)
-	if last.Jobs == nil {
-		return since < time.Minute, nil
+	busy, err := Busy(ctx, b, last.Begun)
+	if err != nil || busy {
+		return busy, err
 	}
-	for _, id := range last.Jobs {
-		if since >= stuck {
-			break
-		}
+	return Busy(ctx, b, last.Look)
+}
+
+// Busy tells whether a sweep or preview still starts its jobs, searches or deletes. What waits for a person does not count.
+func Busy(ctx context.Context, b Base, begun ledger.Begun) (bool, error) {
+	now := b.Now()
+	if begun.Starting(now) {
+		return true, nil
+	}
+	if now.Sub(begun.Began) >= stuck {
+		return false, nil
+	}
+	working, err := b.working(ctx, begun.Jobs)
+	return len(working) > 0, err
+}
+
+// working are the jobs of these that are about to be opened, search or delete.
+func (b Base) working(ctx context.Context, jobs []string) (ids []string, err error) {
+	for _, id := range jobs {
 		j, err := b.Ledger.Job(ctx, id)
 		working := err == nil && j.Closed.IsZero() && !j.Waits()
 		if errors.Is(err, ledger.ErrNotFound) { // it is about to be opened where requests are invited to it
@@ -55,9 +69,12 @@ func Sweeping(ctx context.Context, b Base, last ledger.Sweep) (bool, error) {
 				return nil
 			})
 		}
-		if err != nil || working {
-			return working, err
+		if err != nil {
+			return nil, err
+		}
+		if working {
+			ids = append(ids, id)
 		}
 	}
-	return false, nil
+	return ids, nil
 }

@@ -139,12 +139,13 @@ func jobView(j ledger.Job) JobView {
 	return v
 }
 
-// Jobs shows the jobs that were opened in this month and the last, newest first, at most PageSize. What waits or works is
-// always among them, however old it is, and before the others when there are too many; previews are not.
-func (d Desk) Jobs(ctx context.Context) ([]JobView, error) {
-	page, err := d.jobs(ctx)
+// Jobs shows the jobs that were opened in this month and the last, newest first, at most PageSize, and tells whether there
+// are more. What waits or works is always among them, however old it is, and before the others when there are too many;
+// previews are not.
+func (d Desk) Jobs(ctx context.Context) (page []JobView, more bool, err error) {
+	page, more, err = d.jobs(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// By their times: executions that a schedule starts on AWS are named by no time.
 	byAge := func(a, b JobView) int { return cmp.Or(a.Opened.Compare(b.Opened), strings.Compare(a.ID, b.ID)) }
@@ -156,46 +157,44 @@ func (d Desk) Jobs(ctx context.Context) ([]JobView, error) {
 		}
 		return cmp.Or(cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)), age)
 	})
+	more = more || len(page) > PageSize
 	page = page[:min(len(page), PageSize)]
 	slices.SortFunc(page, func(a, b JobView) int { return byAge(b, a) })
 	for n := range page {
 		if err := d.fill(ctx, &page[n]); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return page, nil
+	return page, more, nil
 }
 
-// seenJobs is how many jobs a list looks at, those that were opened last; those that are not closed come on top.
-const seenJobs = 5_000
-
-// jobs reads what Jobs chooses from, without what is counted.
-func (d Desk) jobs(ctx context.Context) ([]JobView, error) {
+// jobs reads what Jobs chooses from, without what is counted: as many as it shows of those that were opened last, and all
+// that are not closed. more tells that others were opened in these two months.
+func (d Desk) jobs(ctx context.Context) (out []JobView, more bool, err error) {
 	now := d.Now()
 	var ids []string
-	for _, month := range []time.Time{now, now.AddDate(0, 0, -now.Day())} {
+	for _, month := range []time.Time{now.AddDate(0, 0, -now.Day()), now} {
 		all, err := d.Ledger.Jobs(ctx, month)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		ids = append(ids, all...)
 	}
-	slices.Sort(ids)
-	ids = ids[max(0, len(ids)-seenJobs):]
+	more = len(ids) > PageSize
+	ids = ids[max(0, len(ids)-PageSize):]
 	working, err := d.Ledger.Working(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	ids = append(ids, working...)
 	slices.Sort(ids)
-	var out []JobView
 	err = d.Ledger.EachJob(ctx, slices.Compact(ids), func(j ledger.Job) error {
 		if j.Mode != string(config.Preview) {
 			out = append(out, jobView(j))
 		}
 		return nil
 	})
-	return out, err
+	return out, more, err
 }
 
 // seen is how many requests a list looks at: the open ones that came first, or of all those that came last.
@@ -303,7 +302,7 @@ func (d Desk) Overview(ctx context.Context) (Overview, error) {
 	if err != nil {
 		return o, err
 	}
-	jobs, err := d.jobs(ctx)
+	jobs, _, err := d.jobs(ctx)
 	for _, j := range jobs {
 		if j.State == Waiting {
 			o.Waiting++

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -14,35 +16,60 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
-// ErrSweeping answers a sweep while the last one still searches or deletes. One that waits for a person does not count.
-var ErrSweeping = errors.New("a sweep is running; it takes what comes in now with the next one")
+// ErrSweeping answers a sweep while the last one still searches or deletes, or a preview of everything. One that waits for
+// a person does not count.
+var ErrSweeping = errors.New("a sweep or a preview of everything is running; what comes in now is taken with the next one")
 
 // Sweep begins a job over everything that is open and ready (erase.Ready), one for each mode (erase.ModeFor). It gives the
 // jobs: none when there is nothing to do. mode is for requests that ask for none, empty for the configuration's; preview is
-// for all. ErrSweeping while the last sweep is working.
+// for all, and counts as no sweep. ErrSweeping while the last one is working.
 //
 // It does not stop when its caller hangs up. One that dies leaves a record without jobs, and may be done again a minute
-// later (ledger.Sweep.Died).
+// later (ledger.Begun.Died).
 func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err error) {
-	now := d.Now()
+	preview, began := mode == config.Preview, d.Now()
 	_, err = d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
 		sweeping, err := erase.Sweeping(ctx, d.Base, *s)
-		if err == nil && sweeping {
-			err = ErrSweeping
+		switch {
+		case err != nil:
+			return err
+		case sweeping:
+			return ErrSweeping
+		case !preview:
+			*s = ledger.Sweep{Mode: string(mode), Whole: true}
 		}
-		if err == nil {
-			next := ledger.Sweep{Began: now, Mode: string(mode), Whole: true}
-			if mode == config.Preview { // does nothing of what the last one has left to do
-				next.Late, next.LateMode = s.Left(now)
-			}
-			*s = next
-		}
-		return err
+		*s.Last(preview) = ledger.Begun{Began: began}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	beat := func(ctx context.Context) error {
+		return d.noteSweep(ctx, preview, began, func(s *ledger.Sweep) { s.Last(preview).Beat = d.Now() })
+	}
 	ctx = context.WithoutCancel(ctx) // the record says now that a sweep begins
+	err = keepAlive(ctx, beat, func(ctx context.Context) (err error) {
+		jobs, err = d.startAll(ctx, mode, began, beat)
+		return err
+	})
+	if err != nil {
+		return jobs, err
+	}
+	if !preview {
+		d.Tally(erase.Count{What: erase.Sweeps, N: 1})
+	}
+	err = d.noteSweep(ctx, preview, began, func(s *ledger.Sweep) {
+		b := s.Last(preview)
+		b.Jobs = append(jobs, b.Jobs...)
+	})
+	if errors.Is(err, ErrSweeping) { // its jobs work, beside those of another one
+		err = nil
+	}
+	return jobs, err
+}
+
+// startAll begins the jobs of a sweep that began at now. Before each it beats: another sweep that began since takes the rest.
+func (d Desk) startAll(ctx context.Context, mode config.Mode, now time.Time, beat func(context.Context) error) (jobs []string, err error) {
 	byMode := map[config.Mode][]string{}
 	err = d.each(ctx, true, func(r ledger.Request) {
 		if erase.Ready(r, now) {
@@ -55,24 +82,58 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 	}
 	jobs = []string{}
 	for _, m := range slices.Sorted(maps.Keys(byMode)) {
+		if err := beat(ctx); err != nil {
+			return jobs, err
+		}
 		job, err := d.Engine.Start(ctx, byMode[m], m)
 		if err != nil {
 			return jobs, err
 		}
 		jobs = append(jobs, job)
 	}
-	if mode != config.Preview {
-		d.Tally(erase.Count{What: erase.Sweeps, N: 1})
-	}
-	return jobs, d.noteSweep(ctx, now, func(s *ledger.Sweep) { s.Jobs = jobs })
+	return jobs, nil
 }
 
-// noteSweep changes the record of the sweep that began at a time. Another one that began since is left as it is.
-func (d Desk) noteSweep(ctx context.Context, began time.Time, change func(*ledger.Sweep)) error {
-	_, err := d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
-		if s.Began.Equal(began) {
-			change(s)
+// keepAlive beats while work is done, often enough that nobody takes it for dead (ledger.StartTime). The work's context ends
+// with a beat that fails, before anybody may.
+func keepAlive(ctx context.Context, beat, work func(context.Context) error) error {
+	const every = ledger.StartTime / 3
+	ctx, cancel := context.WithCancelCause(ctx)
+	var beats sync.WaitGroup
+	defer beats.Wait()
+	defer cancel(nil)
+	beats.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			short, done := context.WithTimeout(ctx, every)
+			err := beat(short)
+			done()
+			if err != nil {
+				cancel(fmt.Errorf("a sweep stopped while it started its jobs, because it could not be noted that it still does: %w", err))
+				return
+			}
 		}
+	})
+	err := work(ctx)
+	if lost := context.Cause(ctx); err != nil && lost != nil {
+		return lost
+	}
+	return err
+}
+
+// noteSweep changes the record of the sweep or preview that began at a time; ErrSweeping when another one has begun since.
+func (d Desk) noteSweep(ctx context.Context, preview bool, began time.Time, change func(*ledger.Sweep)) error {
+	_, err := d.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+		if !s.Last(preview).Began.Equal(began) {
+			return ErrSweeping
+		}
+		change(s)
 		return nil
 	})
 	return err
@@ -80,17 +141,22 @@ func (d Desk) noteSweep(ctx context.Context, began time.Time, change func(*ledge
 
 // FinishSweep does what the last sweep leaves to do on AWS, where its execution may be started with {"sweep": true} alone,
 // by the schedule or a person. It begins jobs over the requests that ask for another mode than that execution's. It does a
-// sweep again that died before it had started its jobs, and begins the one that was due while the last one worked.
-// Done twice at the same time it starts a job that finds nothing left.
+// sweep again that died before it had started its jobs, and begins the one that was due while the last one or a preview
+// worked. All of that waits for a preview that holds requests. Done twice at the same time it starts a job that finds
+// nothing left.
 func (d Desk) FinishSweep(ctx context.Context) error {
 	last, err := d.Ledger.LastSweep(ctx)
-	if err == nil && !last.Whole && len(last.Jobs) > 0 && last.Mode != string(config.Preview) {
-		err = d.sweepOtherModes(ctx, last)
-	}
 	if err != nil {
 		return err
 	}
+	if looking, err := erase.Busy(ctx, d.Base, last.Look); err != nil || looking {
+		return err
+	}
+	if !last.Whole && len(last.Jobs) > 0 {
+		err = d.sweepOtherModes(ctx, last)
+	}
 	switch {
+	case err != nil:
 	case last.Died(d.Now()):
 		_, err = d.Sweep(ctx, config.Mode(last.Mode))
 	case last.Late:
@@ -118,13 +184,13 @@ func (d Desk) sweepOtherModes(ctx context.Context, last ledger.Sweep) error {
 	for _, m := range slices.Sorted(maps.Keys(byMode)) {
 		job, err := d.Engine.Start(ctx, byMode[m], m)
 		if err == nil {
-			err = d.noteSweep(ctx, last.Began, func(s *ledger.Sweep) { s.Jobs = append(s.Jobs, job) })
+			err = d.noteSweep(ctx, false, last.Began, func(s *ledger.Sweep) { s.Jobs = append(s.Jobs, job) })
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return d.noteSweep(ctx, last.Began, func(s *ledger.Sweep) { s.Whole = true }) // at the end: whoever dies before it does not leave them to the next sweep
+	return d.noteSweep(ctx, false, last.Began, func(s *ledger.Sweep) { s.Whole = true }) // at the end: whoever dies before it does not leave them to the next sweep
 }
 
 // StartUrgent begins jobs over the urgent requests that nobody began one for, one for each mode: whoever took them in died,

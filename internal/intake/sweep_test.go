@@ -183,7 +183,7 @@ func TestASweepThatWasSlowLeavesTheRecordOfTheNext(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t)
-	next := ledger.Sweep{Jobs: []string{"schedule"}, Mode: "erase", Late: true}
+	next := ledger.Sweep{Begun: ledger.Begun{Jobs: []string{"schedule"}}, Mode: "erase", Late: true}
 	desk := d.Desk
 	desk.Engine = slow{d.engine, func() {
 		d.pass(2 * time.Minute)
@@ -196,23 +196,31 @@ func TestASweepThatWasSlowLeavesTheRecordOfTheNext(t *testing.T) {
 	}
 }
 
+// A look at everything holds everybody. It counts as no sweep, and what a sweep has left to do follows it.
 func TestAPreviewOfASweepLeavesNothingUndone(t *testing.T) {
 	t.Parallel()
-	for what, last := range map[string]ledger.Sweep{
-		"another one was due":       {Mode: "approve", Jobs: []string{"ended"}, Whole: true, Late: true, LateMode: "erase"},
-		"requests of another mode":  {Mode: "erase", Jobs: []string{"ended"}},
-		"it died before its jobs":   {Mode: "erase", Whole: true},
-		"nothing was left":          {Mode: "erase", Jobs: []string{"ended"}, Whole: true},
-		"a schedule that has begun": {Jobs: []string{}},
+	ended := ledger.Begun{Jobs: []string{"ended"}}
+	for what, c := range map[string]struct {
+		last ledger.Sweep
+		left bool
+	}{
+		"another one was due":       {ledger.Sweep{Begun: ended, Mode: "approve", Whole: true, Late: true, LateMode: "erase"}, true},
+		"requests of another mode":  {ledger.Sweep{Begun: ended, Mode: "approve"}, true},
+		"it died before its jobs":   {ledger.Sweep{Mode: "erase", Whole: true}, true},
+		"nothing was left":          {ledger.Sweep{Begun: ended, Mode: "erase", Whole: true}, false},
+		"a schedule that has begun": {ledger.Sweep{Begun: ledger.Begun{Jobs: []string{}}}, false},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			d := open(t)
-			id := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t).ID
-			last.Began = d.Now()
-			got(d.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { *s = last; return nil }))(t)
+			id := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm", Mode: config.Erase}))(t).ID
+			c.last.Began = d.Now()
+			got(d.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { *s = c.last; return nil }))(t)
 			d.pass(2 * time.Minute)
 			jobs := got(d.Sweep(t.Context(), config.Preview))(t)
+			if s := got(d.Ledger.LastSweep(t.Context()))(t); !s.Began.Equal(c.last.Began) {
+				t.Errorf("it counts as a sweep: %+v", s)
+			}
 			got(d.Ledger.OpenJob(t.Context(), ledger.Job{ID: jobs[0], Mode: "preview", Opened: d.Now()}))(t)
 			want := fmt.Sprintf("[preview: [%s]]", id)
 			if err := d.FinishSweep(t.Context()); err != nil || fmt.Sprint(d.engine.jobs) != want {
@@ -222,7 +230,7 @@ func TestAPreviewOfASweepLeavesNothingUndone(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.pass(time.Minute)
-			if left, _ := last.Left(d.Now()); left {
+			if c.left {
 				want = fmt.Sprintf("[preview: [%s] erase: [%s]]", id, id)
 			}
 			for range 2 { // once
@@ -231,5 +239,74 @@ func TestAPreviewOfASweepLeavesNothingUndone(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Whoever looks by hand holds the requests. The sweep that is due meanwhile takes them as soon as that has ended.
+func TestASweepThatWasDueDuringAPreviewFollowsIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ named, late bool }{
+		"of everything": {}, "of some": {named: true}, "a moment after the sweep has begun": {late: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			ann := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t).ID
+			execution := func(job string, in erase.Input) bool {
+				t.Helper()
+				d.pass(time.Second)
+				return got(erase.OpenJob(d.Base, phone.In)(t.Context(), erase.OpenJobIn{Job: job, Input: in}))(t).Empty
+			}
+			look := erase.Input{Sweep: true, Mode: config.Preview}
+			if c.named {
+				look = erase.Input{Requests: []string{ann}, Mode: config.Preview}
+			}
+			if c.late { // it holds nobody yet when the other one looks
+				got(d.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error {
+					*s = ledger.Sweep{Begun: ledger.Begun{Began: d.Now(), Jobs: []string{"scheduled"}}, Mode: "erase"}
+					return nil
+				}))(t)
+				got(d.Ledger.OpenJob(t.Context(), ledger.Job{ID: "scheduled", Mode: "erase", Opened: d.Now()}))(t)
+			}
+			if execution("look", look) {
+				t.Fatal("the preview holds nobody")
+			}
+			if !execution("scheduled", erase.Input{Sweep: true, Mode: config.Erase}) {
+				t.Fatal("the sweep takes what the preview holds")
+			}
+			if err := d.FinishSweep(t.Context()); err != nil || len(d.engine.jobs) > 0 {
+				t.Fatalf("while the preview works: %v (%v)", d.engine.jobs, err)
+			}
+			if _, err := d.Sweep(t.Context(), ""); !errors.Is(err, intake.ErrSweeping) {
+				t.Errorf("a sweep that somebody asks for: %v", err)
+			}
+			if err := errors.Join(d.Ledger.Release(t.Context(), "look", []string{ann}, d.Now()), d.Ledger.EndJob(t.Context(), "look", d.Now())); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // once
+				if err := d.FinishSweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := fmt.Sprintf("[erase: [%s]]", ann); fmt.Sprint(d.engine.jobs) != want {
+				t.Errorf("after it: %v, want %s", d.engine.jobs, want)
+			}
+		})
+	}
+}
+
+// Where the configuration only looks, a sweep begins the jobs of those who ask for more.
+func TestASweepWhereTheConfigurationOnlyLooks(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.Config.Mode = config.Preview
+	got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t)
+	ben := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ben@example.com"), Channel: "api", By: "crm", Mode: config.Erase}))(t).ID
+	got(erase.OpenJob(d.Base, phone.In)(t.Context(), erase.OpenJobIn{Job: "scheduled", Input: erase.Input{Sweep: true}}))(t)
+	if err := d.FinishSweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("[erase: [%s]]", ben); fmt.Sprint(d.engine.jobs) != want {
+		t.Errorf("started %v, want %s", d.engine.jobs, want)
 	}
 }

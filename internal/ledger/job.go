@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -58,8 +59,11 @@ func (l *Ledger) Job(ctx context.Context, id string) (Job, error) {
 	return j, err
 }
 
-// listKey is the job's place in the list of a month's jobs.
-func (j Job) listKey() Key { return Key{"jobs/" + j.Opened.UTC().Format("2006-01"), j.ID} }
+// listKey is the job's place in the list of a month's jobs, by time: an execution may have any name.
+func (j Job) listKey() Key {
+	opened := j.Opened.UTC()
+	return Key{"jobs/" + opened.Format("2006-01"), opened.Format("02T15:04:05.000") + "/" + j.ID}
+}
 
 // workingKey is its place in the list of the jobs that are not closed.
 func (j Job) workingKey() Key { return Key{"working", j.ID} }
@@ -109,8 +113,8 @@ func (l *Ledger) OpenJob(ctx context.Context, j Job) (Job, error) {
 
 // Jobs gives the ids of the jobs, previews left out, that were opened in the month of a time, oldest first.
 func (l *Ledger) Jobs(ctx context.Context, month time.Time) (ids []string, err error) {
-	err = each(ctx, l, Job{Opened: month}.listKey().Partition, "", func(id string, _ int64, _ struct{}) error {
-		ids = append(ids, id)
+	err = each(ctx, l, Job{Opened: month}.listKey().Partition, "", func(at string, _ int64, _ struct{}) error {
+		ids = append(ids, at[strings.LastIndexByte(at, '/')+1:])
 		return nil
 	})
 	return ids, err

@@ -6,33 +6,48 @@ import (
 	"time"
 )
 
-// Sweep is the last sweep that began.
+// StartTime is how long whoever starts the jobs of a sweep may say nothing before it counts as dead.
+const StartTime = time.Minute
+
+// Sweep is the last sweep that began, and the last preview that holds what the next one would take.
 type Sweep struct {
-	Began time.Time `json:"began"`
-	Mode  string    `json:"mode,omitempty"` // that it was asked for
-	Jobs  []string  `json:"jobs"`           // that it started; nil while it is starting them
-	Whole bool      `json:"whole"`          // it took the requests of every mode, and not only those of its own
+	Begun
+	Mode  string `json:"mode,omitempty"` // that it was asked for
+	Whole bool   `json:"whole"`          // it took the requests of every mode, and not only those of its own
 
-	Late     bool   `json:"late,omitempty"`      // another one was due while this one worked, and waits for its end
+	Late     bool   `json:"late,omitempty"`      // another one was due while this one or a preview worked, and waits for its end
 	LateMode string `json:"late_mode,omitempty"` // that it was asked for
+
+	Look Begun `json:"look,omitzero"`
 }
 
-// Died tells whether whoever began the sweep died before it had started its jobs. A preview, which erases nothing, is not
-// done again.
-func (s Sweep) Died(now time.Time) bool {
-	return s.Jobs == nil && s.Mode != "preview" && !s.Began.IsZero() && now.Sub(s.Began) >= time.Minute
-}
-
-// Left tells whether there is work that this sweep leaves to another one, and the mode that it is asked for: one that was
-// due, or what it did not begin itself.
-func (s Sweep) Left(now time.Time) (left bool, mode string) {
-	switch {
-	case s.Late:
-		return true, s.LateMode
-	case s.Died(now), !s.Whole && len(s.Jobs) > 0:
-		return true, s.Mode
+// Last is the record of the last sweep, or of the last preview.
+func (s *Sweep) Last(preview bool) *Begun {
+	if preview {
+		return &s.Look
 	}
-	return false, ""
+	return &s.Begun
+}
+
+// Begun is how a sweep or a preview began.
+type Begun struct {
+	Began time.Time `json:"began"`
+	Beat  time.Time `json:"beat,omitzero"` // when whoever starts its jobs said last that it still does
+	Jobs  []string  `json:"jobs"`          // that it started; nil while it is starting them
+}
+
+// Starting tells whether somebody is starting its jobs.
+func (b Begun) Starting(now time.Time) bool {
+	last := b.Began
+	if b.Beat.After(last) {
+		last = b.Beat
+	}
+	return b.Jobs == nil && !last.IsZero() && now.Sub(last) < StartTime
+}
+
+// Died tells whether whoever began it died before it had started its jobs.
+func (b Begun) Died(now time.Time) bool {
+	return b.Jobs == nil && !b.Began.IsZero() && !b.Starting(now)
 }
 
 func sweepKey() Key { return Key{"sweep", "last"} }

@@ -23,3 +23,26 @@ func TestTheLastSweepIsRemembered(t *testing.T) {
 		t.Errorf("it is %+v, %v", s, err)
 	}
 }
+
+func TestWhoStartsASweep(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 5, 1, 3, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		b              ledger.Begun
+		after          time.Duration
+		starting, died bool
+	}{
+		"none":                       {ledger.Begun{}, 0, false, false},
+		"just now":                   {ledger.Begun{Began: began}, ledger.StartTime - 1, true, false},
+		"silent for too long":        {ledger.Begun{Began: began}, ledger.StartTime, false, true},
+		"slow":                       {ledger.Begun{Began: began, Beat: began.Add(time.Hour)}, time.Hour + ledger.StartTime - 1, true, false},
+		"slow, and silent":           {ledger.Begun{Began: began, Beat: began.Add(time.Hour)}, time.Hour + ledger.StartTime, false, true},
+		"whose jobs are started":     {ledger.Begun{Began: began, Jobs: []string{"job"}}, 0, false, false},
+		"with nothing to be started": {ledger.Begun{Began: began, Jobs: []string{}}, time.Hour, false, false},
+	} {
+		now := began.Add(c.after)
+		if s, d := c.b.Starting(now), c.b.Died(now); s != c.starting || d != c.died {
+			t.Errorf("%s: starting %t, died %t", name, s, d)
+		}
+	}
+}

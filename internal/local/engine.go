@@ -325,7 +325,7 @@ func (e *engine) sweepOnTime(ctx context.Context, desk intake.Desk, now time.Tim
 	jobs, err := desk.Sweep(ctx, mode)
 	late := errors.Is(err, intake.ErrSweeping)
 	if late && !e.late {
-		e.log.Warn("a sweep is due while the last one still works; it starts when that has ended")
+		e.log.Warn("a sweep is due while the last one or a preview still works; it starts when that has ended")
 	}
 	if e.late = late; late {
 		return nil

@@ -122,7 +122,7 @@ func TestAnUrgentRequestThatWaitsForASlotIsTriedOnce(t *testing.T) {
 	if err != nil || r.Attempts != 1 {
 		t.Errorf("%d jobs in a row searched for the same person (%v)", r.Attempts, err)
 	}
-	if jobs, err := p.desk.Jobs(t.Context()); err != nil || len(jobs) != 1 {
+	if jobs, _, err := p.desk.Jobs(t.Context()); err != nil || len(jobs) != 1 {
 		t.Errorf("%d jobs (%v), want 1", len(jobs), err)
 	}
 }
@@ -142,7 +142,7 @@ func TestUrgentRequestsThatNoJobTookStartTogether(t *testing.T) {
 	}
 	p.minutes(2)
 	p.worker.Wait()
-	if jobs, err := p.desk.Jobs(t.Context()); err != nil || len(jobs) != 1 {
+	if jobs, _, err := p.desk.Jobs(t.Context()); err != nil || len(jobs) != 1 {
 		t.Errorf("%d jobs (%v), want 1 for all", len(jobs), err)
 	}
 	for _, id := range ids {
@@ -181,21 +181,6 @@ func TestAJobThatWaitedForASlotSurvivesTheProcess(t *testing.T) {
 	}
 	if plan, err := p.desk.Plan(t.Context(), preview, false); err != nil || plan.State != intake.Preview {
 		t.Errorf("the preview is %s (%v)", plan.State, err)
-	}
-}
-
-func TestASweepThatDiedWhileItBeganIsMadeUpFor(t *testing.T) {
-	t.Parallel()
-	at := time.Now()
-	p := newProcess(t, t.TempDir(), "serve: {schedule: {cron: '0 3 1 * *'}}\n", &at)
-	v := p.submit(1, intake.Submission{})
-	if _, err := p.desk.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { s.Began, s.Jobs = at, nil; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	p.minutes(2)
-	p.worker.Wait()
-	if v := p.show(v.ID); v.Status == ledger.Pending {
-		t.Error("it waits for the next month's sweep")
 	}
 }
 
@@ -362,44 +347,6 @@ func TestTheSameWordTwiceIsOneWord(t *testing.T) {
 	word.Approved = false
 	if err := p.desk.Decide(t.Context(), job, word); err == nil {
 		t.Error("the other word is taken as well")
-	}
-}
-
-// Somebody asks for a look at everything, and it cannot start. Nobody asked to erase.
-func TestASweepThatWasRefusedErasesNobody(t *testing.T) {
-	t.Parallel()
-	at := time.Now()
-	p := newProcess(t, t.TempDir(), "serve: {schedule: {cron: '0 3 1 * *'}}\n", &at)
-	v := p.submit(1, intake.Submission{})
-	p.busy()
-	for range maxPreviews {
-		if _, err := p.desk.Look(t.Context(), person(t)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := p.desk.Sweep(t.Context(), config.Preview); err == nil {
-		t.Fatal("it is not refused")
-	}
-	p.minutes(3)
-	p.free()
-	if v := p.show(v.ID); v.Status != ledger.Pending {
-		t.Errorf("after a preview that was refused the request is %s", v.Status)
-	}
-}
-
-func TestASweepThatDiedIsDoneAgainInItsMode(t *testing.T) {
-	t.Parallel()
-	at := time.Now()
-	p := newProcess(t, t.TempDir(), "serve: {schedule: {cron: '0 3 1 * *'}}\n", &at)
-	v := p.submit(1, intake.Submission{})
-	_, err := p.desk.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { s.Began, s.Mode = at, "approve"; return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.minutes(2)
-	p.worker.Wait()
-	if j, err := p.desk.Job(t.Context(), p.show(v.ID).Job); err != nil || j.Mode != config.Approve {
-		t.Errorf("it was done again in mode %s (%v)", j.Mode, err)
 	}
 }
 

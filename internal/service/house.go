@@ -85,14 +85,14 @@ func (h house) keep(ctx context.Context) error {
 	return failed
 }
 
-// neverOpened takes their places from the jobs of the last sweep whose execution ended before it had opened them: the next
+// neverOpened takes their places from the jobs of the last sweep and preview whose execution ended before it had opened them: the next
 // sweep would wait for them for a day. A step that still runs may open one; after redriveTime none does.
 func (h house) neverOpened(ctx context.Context) error {
 	last, err := h.desk.Ledger.LastSweep(ctx)
 	if err != nil {
 		return err
 	}
-	for _, id := range last.Jobs {
+	for _, id := range slices.Concat(last.Jobs, last.Look.Jobs) {
 		_, err := h.desk.Ledger.Job(ctx, id)
 		if err == nil {
 			continue

@@ -59,41 +59,97 @@ func TestAJobIsClosedAnHourAfterItsExecutionFailed(t *testing.T) {
 	s.wantMetrics(map[string]float64{"ClosedRequests Stack=lethe": 1, "OpenRequests Stack=lethe": 1})
 }
 
-// A sweep whose job could not be opened keeps others off for an hour, and not for a day.
+// A sweep or preview whose job could not be opened keeps others off for an hour, and not for a day.
 func TestASweepWhoseJobWasNeverOpened(t *testing.T) {
+	t.Parallel()
+	for _, first := range []config.Mode{config.Erase, config.Preview} {
+		t.Run(string(first), func(t *testing.T) {
+			t.Parallel()
+			s := open(t, config.Erase, asl.Options{})
+			id := s.file(0, "")
+			s.failing("OpenJob", fault.New(fault.BadInput, "on purpose"))
+			sweep := func(mode config.Mode, want int) string {
+				t.Helper()
+				a := s.ask(role("jane"), http.MethodPost, "/sweeps", fmt.Sprintf(`{"mode": %q}`, mode))
+				var begun struct{ Jobs []string }
+				if err := json.Unmarshal([]byte(a.Body), &begun); err != nil || a.StatusCode != want {
+					t.Fatalf("%d %s, want %d", a.StatusCode, a.Body, want)
+				}
+				return strings.Join(begun.Jobs, " ")
+			}
+			if r := s.settled(sweep(first, http.StatusAccepted)); r.Error != "JobNotOpened" {
+				t.Fatalf("%+v", r)
+			}
+			s.failing("OpenJob", nil)
+			job := ""
+			for _, want := range []int{http.StatusConflict, http.StatusAccepted} {
+				s.pass(59 * time.Minute)
+				if err := s.keep(); err != nil {
+					t.Fatal(err)
+				}
+				job = sweep(config.Erase, want)
+			}
+			s.settled(job)
+			if r := s.request(id); r.Job != job && r.LastJob != job {
+				t.Errorf("the next sweep did not take the request: %s, held by %q", r.Status, r.Job)
+			}
+		})
+	}
+}
+
+// Somebody looks at everything by hand when the schedule's time comes: what that held is swept when it has ended.
+func TestASweepThatIsDueDuringAPreview(t *testing.T) {
 	t.Parallel()
 	s := open(t, config.Erase, asl.Options{})
 	id := s.file(0, "")
-	s.failing("OpenJob", fault.New(fault.BadInput, "on purpose"))
-	sweep := func(want int) {
-		t.Helper()
-		if a := s.ask(role("jane"), http.MethodPost, "/sweeps", ""); a.StatusCode != want {
-			t.Fatalf("%d %s, want %d", a.StatusCode, a.Body, want)
+	stopped, going := make(chan struct{}), make(chan struct{})
+	s.hold("ReviewFindings", stopped, going)
+	done := make(chan asl.Result)
+	go func() { done <- s.start("look", `{"sweep": true, "mode": "preview"}`) }()
+	<-stopped
+	if r := s.start("schedule", `{"sweep": true}`); r.Status != asl.Succeeded || s.request(id).Job != "look" {
+		t.Errorf("%+v; the request is held by %q", r, s.request(id).Job)
+	}
+	s.pass(2 * time.Hour)
+	if err := s.keep(); err != nil || len(s.working()) != 1 {
+		t.Errorf("while it looks: %v (%v)", s.working(), err)
+	}
+	s.wantMetrics(map[string]float64{"HoursSinceSweep Stack=lethe": 0, "SweepsBegun Stack=lethe": 0}) // since it is first looked for
+	close(going)
+	if r := <-done; r.Status != asl.Succeeded {
+		t.Errorf("the preview: %+v", r)
+	}
+	s.failing("OpenJob", fault.New(fault.BadInput, "on purpose")) // one search is enough
+	for range 2 {                                                 // once
+		if err := s.keep(); err != nil {
+			t.Fatal(err)
 		}
 	}
-	sweep(http.StatusAccepted)
 	last, err := s.ledger.LastSweep(t.Context())
 	if err != nil || len(last.Jobs) != 1 {
 		t.Fatalf("%+v, %v", last, err)
 	}
-	if r := s.settled(last.Jobs[0]); r.Error != "JobNotOpened" {
-		t.Fatalf("%+v", r)
-	}
-	s.failing("OpenJob", nil)
-	for _, want := range []int{http.StatusConflict, http.StatusAccepted} {
-		s.pass(59 * time.Minute)
-		if err := s.keep(); err != nil {
-			t.Fatal(err)
-		}
-		sweep(want)
-	}
-	if last, err = s.ledger.LastSweep(t.Context()); err != nil {
-		t.Fatal(err)
+	var taken []string
+	err = s.ledger.Members(t.Context(), last.Jobs[0], func(request string, _ ledger.Member) error { taken = append(taken, request); return nil })
+	if err != nil || !slices.Equal(taken, []string{id}) {
+		t.Errorf("the sweep takes %q (%v)", taken, err)
 	}
 	s.settled(last.Jobs[0])
-	if r := s.request(id); r.Job != last.Jobs[0] && r.LastJob != last.Jobs[0] {
-		t.Errorf("the next sweep did not take the request: %s, held by %q", r.Status, r.Job)
+	if err := s.ledger.Uninvite(t.Context(), last.Jobs[0]); err != nil {
+		t.Fatal(err)
 	}
+	s.metrics()
+
+	// A look at everything that the door is asked for is none, either.
+	s.pass(time.Hour)
+	a := s.ask(role("jane"), http.MethodPost, "/sweeps", `{"mode": "preview"}`)
+	if a.StatusCode >= 300 {
+		t.Fatalf("%d %s", a.StatusCode, a.Body)
+	}
+	if err := s.keep(); err != nil {
+		t.Fatal(err)
+	}
+	s.wantMetrics(map[string]float64{"HoursSinceSweep Stack=lethe": 1})
 }
 
 // Step Functions tells of an execution a moment after it began, and forgets it after 90 days. A token that it does not
