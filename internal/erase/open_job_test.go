@@ -156,7 +156,7 @@ func TestASweepWaitsForPreviews(t *testing.T) {
 	look := func(job, request string) {
 		t.Helper()
 		for range 2 { // the step may run twice
-			_, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: job, Input: Input{Requests: []string{request}, Mode: config.Preview}})
+			_, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: job, Input: Input{Requests: []string{request}, Mode: config.Preview}})
 			m.must(err)
 		}
 	}
@@ -186,7 +186,7 @@ func TestASweepWaitsForPreviews(t *testing.T) {
 	waits(true, "two", "three")
 	now = now.Add(24 * time.Hour)
 	waits(false, "two", "three")
-	_, err := OpenJob(m.Base, phone.In)(t.Context(), OpenJobIn{Job: "person", Input: Input{Mode: config.Preview}})
+	_, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "person", Input: Input{Mode: config.Preview}})
 	m.must(err)
 	waits(false, "two", "three") // one that holds nobody who asked
 }

@@ -255,7 +255,7 @@ func TestASweepThatWasDueDuringAPreviewFollowsIt(t *testing.T) {
 			execution := func(job string, in erase.Input) bool {
 				t.Helper()
 				d.pass(time.Second)
-				return got(erase.OpenJob(d.Base, phone.In)(t.Context(), erase.OpenJobIn{Job: job, Input: in}))(t).Empty
+				return got(erase.OpenJob(d.Base)(t.Context(), erase.OpenJobIn{Job: job, Input: in}))(t).Empty
 			}
 			look := erase.Input{Sweep: true, Mode: config.Preview}
 			if c.named {
@@ -302,7 +302,7 @@ func TestASweepWhereTheConfigurationOnlyLooks(t *testing.T) {
 	d.Config.Mode = config.Preview
 	got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t)
 	ben := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ben@example.com"), Channel: "api", By: "crm", Mode: config.Erase}))(t).ID
-	got(erase.OpenJob(d.Base, phone.In)(t.Context(), erase.OpenJobIn{Job: "scheduled", Input: erase.Input{Sweep: true}}))(t)
+	got(erase.OpenJob(d.Base)(t.Context(), erase.OpenJobIn{Job: "scheduled", Input: erase.Input{Sweep: true}}))(t)
 	if err := d.FinishSweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
