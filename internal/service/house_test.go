@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -154,23 +157,44 @@ func TestAnAnswerThatGotLostIsSent(t *testing.T) {
 	}
 }
 
-// Nobody approves within 14 days, or nobody keeps house for 3: the job ends as not approved, and an approval that comes
-// at that moment is refused before it is written down.
+// Nobody approves within 14 days, through which keep-house's heartbeats keep the plan alive, or nobody keeps house for 3:
+// the job ends as not approved, and an approval that comes at that moment is refused before it is written down.
 func TestAPlanThatNobodyApproves(t *testing.T) {
 	t.Parallel()
+	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
-		after time.Duration
-		o     asl.Options
-	}{"14 days": {14 * 24 * time.Hour, asl.Options{Beats: true}}, "no heartbeat": {3 * 24 * time.Hour, asl.Options{}}} {
+		kept []time.Duration // when house is kept, from the time before
+		left time.Duration   // from then until the end
+		how  string
+	}{
+		"14 days":               {slices.Repeat([]time.Duration{2*day + 23*time.Hour}, 4), 14*day - 4*(2*day+23*time.Hour), asl.Timeout},
+		"no heartbeat":          {nil, 3 * day, asl.HeartbeatTimeout},
+		"no heartbeat any more": {[]time.Duration{2 * day}, 3 * day, asl.HeartbeatTimeout},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, config.Approve, c.o)
+			var mu sync.Mutex
+			how := ""
+			s := open(t, config.Approve, asl.Options{Observe: func(e asl.Event) {
+				if e.Kind == asl.Caught {
+					mu.Lock()
+					how = e.Error
+					mu.Unlock()
+				}
+			}})
 			id := s.file(0, "")
 			if r := s.start("job", `{"sweep": true}`); r.Status != asl.Waiting {
 				t.Fatalf("%+v", r)
 			}
-			s.pass(c.after - time.Minute)
-			if err := s.keep(); err != nil {
+			for _, later := range c.kept {
+				s.pass(later)
+				if err := s.keep(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.pass(c.left - time.Minute)
+			arn := s.boot.Settings.Execution("job") // who asks for an execution finds out that its time is over
+			if _, err := s.calls.DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: &arn}); err != nil {
 				t.Fatal(err)
 			}
 			if r := s.settled("job"); r.Status != asl.Waiting {
@@ -186,6 +210,11 @@ func TestAPlanThatNobodyApproves(t *testing.T) {
 			if r := s.settled("job"); r.Status != asl.Succeeded {
 				t.Fatalf("%+v", r)
 			}
+			mu.Lock()
+			if how != c.how {
+				t.Errorf("the definition caught %q, want %s", how, c.how)
+			}
+			mu.Unlock()
 			j, r := s.job("job"), s.request(id)
 			if j.Closed.IsZero() || len(j.Approvals) != 0 || r.Job != "" || r.Status != ledger.Partial {
 				t.Errorf("the job has %+v, the request is %s", j.Approvals, r.Status)
