@@ -148,10 +148,7 @@ func open(t *testing.T, mode config.Mode, o asl.Options) *inside {
 	if err != nil {
 		t.Fatal(err)
 	}
-	containers, err := steps.Containers(s.boot.Link, container.Open)
-	if err != nil {
-		t.Fatal(err)
-	}
+	containers := steps.Containers(s.boot.Link, container.Open)
 	tasks := map[string]asl.Task{}
 	for _, one := range steps.All(s.boot.Base, s.boot.Link, containers, phone.In, signer, executions.Alive(s.boot)) {
 		tasks[one.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) { return s.do(ctx, one, in) }
