@@ -51,6 +51,12 @@ func (c *clock) now() time.Time {
 	return c.at
 }
 
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at.UTC().Truncate(time.Millisecond)
+}
+
 func (c *clock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,6 +121,7 @@ func open(t *testing.T, mode config.Mode, o asl.Options) *inside {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Configure(document)
 	u, err := url.Parse(insideURL)
 	if err != nil {
 		t.Fatal(err)
