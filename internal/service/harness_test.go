@@ -43,7 +43,8 @@ type stack struct {
 	api     *httptest.Server // the HTTP API
 	calls   *sfn.Client      // of an operator
 
-	functions map[string]*runtimeapi.Function // those around the state machine
+	settings  []string                        // of those around the state machine, beside the steps'
+	functions map[string]*runtimeapi.Function // and they themselves
 }
 
 // deploy deploys a stack that ends with the test.
@@ -77,9 +78,9 @@ func deploy(t *testing.T, o asl.Options) *stack {
 	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.api.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := append(s.Environment(), "LETHE_URL="+s.api.URL, "SSL_CERT_FILE="+roots)
+	s.settings = []string{"LETHE_URL=" + s.api.URL, "SSL_CERT_FILE=" + roots}
 	for _, folder := range []string{"intake", "tell", "keep-house", "canary"} {
-		f := runtimeapi.New(folder, filepath.Join(programs, folder, "bootstrap"), env, s)
+		f := s.Function(programs, folder, s.settings...)
 		t.Cleanup(f.Close)
 		s.functions[folder] = f
 	}
