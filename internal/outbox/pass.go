@@ -196,8 +196,9 @@ func (p *pass) event(ctx context.Context, r ledger.Request, e ledger.Event, o or
 	wg.Wait()
 
 	var done []string
-	failed, wait := false, time.Duration(0)
+	failed, gone, wait := false, false, time.Duration(0)
 	for _, a := range attempts {
+		gone = gone || a.result == GivenUp
 		switch a.result {
 		case Told, GivenUp:
 			done = append(done, a.name)
@@ -211,6 +212,11 @@ func (p *pass) event(ctx context.Context, r ledger.Request, e ledger.Event, o or
 	// What was sent is written down also when ctx has ended meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
+	if gone && r.Channel == "canary" { // which looks whether its mail went out, and finds its request no more
+		if err := p.Base.Ledger.Discard(ctx, r.ID); err != nil {
+			return err
+		}
+	}
 	if !waiting {
 		return p.Base.Ledger.DropEvent(ctx, e)
 	}

@@ -40,7 +40,7 @@ func TestTwoRunsOfKeepHouse(t *testing.T) {
 	// One comes whole between two calls of the other.
 	points := 0
 	for n, op := range calls {
-		if op == "Query" && n%13 > 0 { // most are of lists that are read one after the other
+		if op == "Query" && n%29 > 0 { // most are of lists that are read one after the other
 			continue
 		}
 		points++
@@ -61,7 +61,7 @@ func TestTwoRunsOfKeepHouse(t *testing.T) {
 		t.Fatalf("only %d calls between which another run came; the test has lost its grip", points)
 	}
 	// They take turns call by call; the second begins some calls later than the first.
-	for head := 0; head < len(calls); head += 35 {
+	for head := 0; head < len(calls); head += 60 {
 		s.round(true, func(untidy) {
 			turns := newTurns(head)
 			var both sync.WaitGroup
