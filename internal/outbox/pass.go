@@ -10,6 +10,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/deliver"
 	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/mail"
 )
@@ -212,7 +213,7 @@ func (p *pass) event(ctx context.Context, r ledger.Request, e ledger.Event, o or
 	// What was sent is written down also when ctx has ended meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
-	if gone && r.Channel == "canary" { // which looks whether its mail went out, and finds its request no more
+	if gone && r.Channel == intake.Canary { // which looks whether its mail went out, and finds its request no more
 		if err := p.Base.Ledger.Discard(ctx, r.ID); err != nil {
 			return err
 		}

@@ -148,7 +148,7 @@ func TestTheConsoleOverAPIGateway(t *testing.T) {
 
 // emailOf is the address of one of the demo's people.
 func (s *inside) emailOf(person int) string {
-	for _, i := range s.world.People()[person].Identifiers {
+	for _, i := range peopleOf(s.t, s.world)[person].Identifiers {
 		if i.Type == subject.Email {
 			return i.Value()
 		}

@@ -23,7 +23,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awslocal/awstest"
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/people"
 	"github.com/lethe-dsr/lethe/internal/runtimeapi"
+	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // serving is the section of the configuration beside the demo's targets.
@@ -209,4 +211,14 @@ func (s *stack) settled(job string) asl.Result {
 		s.t.Fatalf("%v; printed: %s", err, s.Printed())
 	}
 	return r
+}
+
+// peopleOf are the demo's people, of the file that a user would write.
+func peopleOf(t testing.TB, w *demo.World) []subject.Subject {
+	t.Helper()
+	read, err := people.Read(bytes.NewReader(w.PeopleCSV()), "DE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.People
 }

@@ -346,7 +346,7 @@ func (s *inside) ask(by *authorizer, method, path, body string, header ...string
 // submission is the body of a request for one of the demo's people.
 func (s *inside) submission(person int, more string) string {
 	s.t.Helper()
-	i := s.world.People()[person].Identifiers[0]
+	i := peopleOf(s.t, s.world)[person].Identifiers[0]
 	return fmt.Sprintf(`{"subject": {"identifiers": [{"type": %q, "value": %q}]}%s}`, i.Type, i.Value(), more)
 }
 
