@@ -21,10 +21,6 @@ func main() {
 		log.Fatal(err)
 	}
 	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
-		containers, err := steps.Containers(c.Link, container.Open)
-		if err != nil {
-			return step.Step{}, err
-		}
-		return steps.ExportDevices(c.Base, steps.Apps(c.Link), containers, executions.Alive(c)), nil
+		return steps.ExportDevices(c.Base, steps.Apps(c.Link), steps.Containers(c.Link, container.Open), executions.Alive(c)), nil
 	}))
 }

@@ -20,10 +20,6 @@ func main() {
 		log.Fatal(err)
 	}
 	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
-		containers, err := steps.Containers(c.Link, container.Open)
-		if err != nil {
-			return step.Step{}, err
-		}
-		return steps.RemoveExport(c.Base, containers), nil
+		return steps.RemoveExport(c.Base, steps.Containers(c.Link, container.Open)), nil
 	}))
 }

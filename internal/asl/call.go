@@ -96,8 +96,9 @@ func panicked(value any) error {
 // callForToken runs a task that is done when its token is answered: before or after the call returns, or in a later
 // process. The token is saved before the task gets it, so that an answer is never for a token that nobody knows.
 func (e *execution) callForToken(ctx context.Context, s *state, input any, sc scope, used []int) (any, error) {
-	timeout, timeoutName := s.timeout, Timeout
-	if s.heartbeat > 0 && !e.opts.Beats {
+	timeout, timeoutName := s.timeout, Timeout // of the call itself, during which beats move nothing
+	beats := s.heartbeat > 0 && !e.opts.Beats
+	if beats {
 		timeout, timeoutName = s.heartbeat, HeartbeatTimeout
 	}
 	e.mu.Lock()
@@ -107,16 +108,23 @@ func (e *execution) callForToken(ctx context.Context, s *state, input any, sc sc
 	}
 	if e.rec.Status == Waiting {
 		defer e.mu.Unlock()
-		if e.now().Before(e.rec.Deadline) {
+		switch e.rec.overdue(e.now()) {
+		case "":
 			return nil, errWaiting
+		case HeartbeatTimeout:
+			e.rec.Token, e.rec.Status = "", Running
+			return nil, &failure{HeartbeatTimeout, fmt.Sprintf("no heartbeat came for the token of state %s within %s", s.name, s.heartbeat)}
 		}
 		e.rec.Token, e.rec.Status = "", Running
-		return nil, &failure{timeoutName, fmt.Sprintf("the token of state %s was not answered within %s", s.name, timeout)}
+		return nil, &failure{Timeout, fmt.Sprintf("the token of state %s was not answered within %s", s.name, s.timeout)}
 	}
 	if e.rec.Token == "" { // otherwise the call was interrupted, and its token may be out already
 		e.rec.Token = newToken()
 	}
-	e.rec.Deadline, e.rec.Retries = e.now().Add(timeout), slices.Clone(used)
+	e.rec.Deadline, e.rec.Beat, e.rec.Retries = e.now().Add(s.timeout), time.Time{}, slices.Clone(used)
+	if beats {
+		e.rec.Beat = e.now().Add(s.heartbeat)
+	}
 	sc.token = e.rec.Token
 	err := e.save(ctx)
 	e.mu.Unlock()

@@ -8,8 +8,7 @@
 //	machine   Comment, StartAt, States, TimeoutSeconds, Version "1.0", QueryLanguage "JSONPath"
 //	Task      Resource "${XFunctionArn}", or "arn:${Partition}:states:::lambda:invoke.waitForTaskToken" with Parameters of
 //	          FunctionName and Payload (outside Map and Parallel only); TimeoutSeconds, HeartbeatSeconds (with the
-//	          token only; nobody sends heartbeats, so it is the time to the first one, and Options.Beats leaves it out),
-//	          InputPath, Parameters, ResultSelector, ResultPath, OutputPath, Retry, Catch
+//	          token only; Runner.Beat is the heartbeat, and Options.Beats does without), InputPath, Parameters, ResultSelector, ResultPath, OutputPath, Retry, Catch
 //	Choice    Choices, Default, InputPath, OutputPath; And, Or, Not, IsPresent, IsNull, BooleanEquals, StringEquals,
 //	          NumericEquals, NumericLessThan, NumericLessThanEquals, NumericGreaterThan, NumericGreaterThanEquals
 //	Parallel  Branches and a Task's paths, Retry and Catch; the first failed branch stops the others
@@ -29,7 +28,7 @@
 // workflows":
 //
 //	States.Timeout                 a Task or the whole machine took too long; the machine's own cannot be caught
-//	States.HeartbeatTimeout        no token came within HeartbeatSeconds; States.Timeout matches it too
+//	States.HeartbeatTimeout        no answer and no beat came within HeartbeatSeconds; States.Timeout matches it too
 //	States.ParameterPathFailure    a path of Parameters, ItemSelector or ResultSelector finds nothing
 //	States.ResultPathMatchFailure  the ResultPath does not fit into the input
 //	States.NoChoiceMatched         no rule of a Choice holds and it has no Default

@@ -51,10 +51,22 @@ func (e *execution) save(ctx context.Context) error {
 	return nil
 }
 
+// waitsFor tells whether the execution waits for a token and there is time left for it: ErrToken, ErrTimedOut; e.mu is held.
+func (e *execution) waitsFor(token string) error {
+	switch {
+	case token == "" || e.rec.Token != token || e.rec.Answer != nil || e.rec.Status != Running && e.rec.Status != Waiting:
+		return fmt.Errorf("execution %s: %w", e.name, ErrToken)
+	case e.rec.overdue(e.now()) != "" || e.over():
+		return fmt.Errorf("execution %s: %w", e.name, ErrTimedOut)
+	}
+	return nil
+}
+
 // enter makes a state the current one; e.mu is held.
 func (e *execution) enter(state string, input any) {
 	e.rec.Status, e.rec.State, e.rec.StateInput, e.rec.Entered = Running, state, encode(input), e.now()
 	e.rec.Token, e.rec.Answer, e.rec.Deadline, e.rec.Retries = "", nil, time.Time{}, nil
+	e.rec.Beat = time.Time{}
 }
 
 // run goes on from the record, which is saved, until the execution ends, waits or is interrupted.
@@ -115,8 +127,13 @@ func (e *execution) run(ctx context.Context) (Result, error) {
 
 // late tells whether the machine's TimeoutSeconds are over; inTime is the context that ends then.
 func (e *execution) late(inTime context.Context) bool {
+	return e.machine.timeout > 0 && inTime.Err() == context.DeadlineExceeded || e.over()
+}
+
+// over tells the same by the clock; e.mu is held, or nobody else has the execution.
+func (e *execution) over() bool {
 	limit := e.machine.timeout
-	return limit > 0 && (inTime.Err() == context.DeadlineExceeded || !e.now().Before(e.rec.Started.Add(limit)))
+	return limit > 0 && !e.now().Before(e.rec.Started.Add(limit))
 }
 
 // end saves the last record, which keeps the outcome and nothing of the way there.

@@ -45,7 +45,8 @@ type record struct {
 
 	Token    string    `json:"token,omitempty"` // of the current attempt; kept when the state is run again
 	Answer   *answer   `json:"answer,omitempty"`
-	Deadline time.Time `json:"deadline,omitzero"` // of the token
+	Deadline time.Time `json:"deadline,omitzero"` // of the token, however often it beats
+	Beat     time.Time `json:"beat,omitzero"`     // by when it has to beat next; the zero time for never
 	Retries  []int     `json:"retries,omitempty"` // used up, by retrier, when the token was made
 
 	Ended  time.Time       `json:"ended,omitzero"`
@@ -77,6 +78,18 @@ func (rec *record) result() Result {
 		res.Token = rec.Token
 	}
 	return res
+}
+
+// overdue names the failure of a token that is answered or beats no sooner than now, "" while there is time.
+func (rec *record) overdue(now time.Time) string {
+	beats := rec.Beat.IsZero() || now.Before(rec.Beat)
+	switch {
+	case beats && now.Before(rec.Deadline):
+		return ""
+	case beats || !rec.Beat.Before(rec.Deadline): // the first of the two that was over
+		return Timeout
+	}
+	return HeartbeatTimeout
 }
 
 func decodeRecord(b []byte) (record, error) {

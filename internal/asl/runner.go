@@ -118,9 +118,7 @@ func (r *Runner) Look(ctx context.Context, name string) (res Result, late bool, 
 		if err := e.load(ctx); err != nil {
 			return err
 		}
-		limit := r.machine.timeout
-		over := !r.now().Before(e.rec.Deadline) || limit > 0 && !r.now().Before(e.rec.Started.Add(limit))
-		res, late = e.rec.result(), e.rec.Status == Waiting && over
+		res, late = e.rec.result(), e.rec.Status == Waiting && (e.rec.overdue(r.now()) != "" || e.over())
 		return nil
 	})
 	return res, late, err
@@ -210,20 +208,43 @@ func (r *Runner) answer(ctx context.Context, name string, run bool, token string
 				return err
 			}
 		}
-		switch before := e.rec.Status; {
-		case token == "" || e.rec.Token != token || e.rec.Answer != nil || e.rec.Status != Running && e.rec.Status != Waiting:
-			return fmt.Errorf("execution %s: %w", name, ErrToken)
-		case !r.now().Before(e.rec.Deadline):
-			return fmt.Errorf("execution %s: %w", name, ErrTimedOut)
-		default:
-			e.rec.Status, e.rec.Answer = Running, &a
-			if err := e.save(ctx); err != nil {
-				e.rec.Status, e.rec.Answer = before, nil
+		if err := e.waitsFor(token); err != nil {
+			return err
+		}
+		before := e.rec.Status
+		e.rec.Status, e.rec.Answer = Running, &a
+		if err := e.save(ctx); err != nil {
+			e.rec.Status, e.rec.Answer = before, nil
+			return err
+		}
+		return nil
+	})
+}
+
+// Beat says that the work a token stands for goes on, as SendTaskHeartbeat does: HeartbeatSeconds count anew, and
+// TimeoutSeconds go on. It runs nothing of the execution. Errors: ErrToken, ErrTimedOut, ErrNoExecution, the Store's.
+func (r *Runner) Beat(ctx context.Context, name, token string) error {
+	_, err := r.with(ctx, name, false, func(e *execution, running bool) error {
+		if !running {
+			if err := e.load(ctx); err != nil {
 				return err
 			}
+		}
+		if err := e.waitsFor(token); err != nil {
+			return err
+		}
+		before, s := e.rec.Beat, r.machine.states[e.rec.State]
+		if before.IsZero() || s == nil {
 			return nil
 		}
+		e.rec.Beat = r.now().Add(s.heartbeat)
+		if err := e.save(ctx); err != nil {
+			e.rec.Beat = before
+			return err
+		}
+		return nil
 	})
+	return err
 }
 
 // with calls prepare with the execution of this name, locked, and then, if run is set, runs it on unless it is running

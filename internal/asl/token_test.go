@@ -257,6 +257,74 @@ func TestHeartbeatTimesOut(t *testing.T) {
 	})
 }
 
+// Each beat begins HeartbeatSeconds anew, also from another process, and TimeoutSeconds end the task all the same.
+func TestABeatMovesTheHeartbeat(t *testing.T) {
+	t.Parallel()
+	m := load(t, strings.Replace(asking, `"TimeoutSeconds": 3600`, `"TimeoutSeconds": 3600, "HeartbeatSeconds": 60`, 1))
+	for name, c := range map[string]struct {
+		beats int
+		rest  time.Duration
+		want  string
+	}{
+		"none":             {0, time.Minute, "Ask caught States.HeartbeatTimeout -> No"},
+		"one":              {1, time.Minute, "Ask caught States.HeartbeatTimeout -> No"},
+		"many":             {50, time.Minute, "Ask caught States.HeartbeatTimeout -> No"},
+		"until its end":    {61, time.Second, "Ask caught States.Timeout -> No"},
+		"and not any more": {61, time.Hour, "Ask caught States.Timeout -> No"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var heard events
+				store := &memory{}
+				r := newRunner(t, m, newScript(t, "A -> 1").tasks(), store, Options{Observe: heard.observe})
+				token := start(t, r)
+				if err := r.Beat(t.Context(), "job", "x"); !errors.Is(err, ErrToken) {
+					t.Errorf("another token: got %v, want ErrToken", err)
+				}
+				for range c.beats {
+					time.Sleep(59 * time.Second)
+					if err := newRunner(t, m, nil, store, Options{}).Beat(t.Context(), "job", token); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(c.rest - time.Nanosecond)
+				if stands, late, err := r.Look(t.Context(), "job"); c.rest <= time.Minute && (err != nil || late || stands.Status != Waiting) {
+					t.Errorf("too early: %+v, late %t, %v", stands, late, err)
+				}
+				time.Sleep(time.Nanosecond)
+				if err := r.Beat(t.Context(), "job", token); !errors.Is(err, ErrTimedOut) {
+					t.Errorf("a late beat: got %v, want ErrTimedOut", err)
+				}
+				res, err := r.Resume(t.Context(), "job")
+				if err != nil || res.Error != "No" || !strings.Contains(lines(heard.lines), c.want) {
+					t.Errorf("got %+v, %v, %v", res, err, heard.lines)
+				}
+				if err := r.Beat(t.Context(), "job", token); !errors.Is(err, ErrToken) {
+					t.Errorf("a beat after its end: got %v, want ErrToken", err)
+				}
+			})
+		})
+	}
+}
+
+// A beat that could not be stored moved nothing.
+func TestABeatThatWasNotStored(t *testing.T) {
+	t.Parallel()
+	m := load(t, strings.Replace(asking, `"TimeoutSeconds": 3600`, `"TimeoutSeconds": 3600, "HeartbeatSeconds": 60`, 1))
+	store := &memory{}
+	r := newRunner(t, m, newScript(t, "A -> 1").tasks(), store, Options{})
+	token := start(t, r)
+	before := store.record("job")
+	store.onSave = func(int) error { return errLost }
+	if err := r.Beat(t.Context(), "job", token); !errors.Is(err, errLost) {
+		t.Errorf("got %v, want the store's error", err)
+	}
+	if after := store.record("job"); after != before {
+		t.Errorf("the record changed:\n%s\n%s", before, after)
+	}
+}
+
 // Where the keeper of the records beats, a token that is answered after more than HeartbeatSeconds is in time, and
 // TimeoutSeconds still end it.
 func TestBeatsLeaveTheTimeout(t *testing.T) {
@@ -291,9 +359,13 @@ func TestMachineTimesOutWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := load(t, strings.Replace(asking, "3600", "9000", 1))
 		store := &memory{}
-		start(t, newRunner(t, m, newScript(t, "A -> 1").tasks(), store, Options{}))
+		token := start(t, newRunner(t, m, newScript(t, "A -> 1").tasks(), store, Options{}))
 		time.Sleep(2 * time.Hour)
-		res, err := newRunner(t, m, nil, store, Options{}).Resume(t.Context(), "job")
+		other := newRunner(t, m, nil, store, Options{})
+		if err := other.Beat(t.Context(), "job", token); !errors.Is(err, ErrTimedOut) {
+			t.Errorf("a beat then: got %v, want ErrTimedOut", err)
+		}
+		res, err := other.Resume(t.Context(), "job")
 		if err != nil || res.Status != Failed || res.Error != Timeout {
 			t.Errorf("got %+v, %v; want %s", res, err, Timeout)
 		}

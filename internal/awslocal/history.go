@@ -3,6 +3,7 @@ package awslocal
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
@@ -58,10 +59,16 @@ func (m *Machine) observe(e asl.Event) {
 		m.note(e.Execution, event{kind: kind + "StateExited", at: e.At, about: "stateExited", detail: named})
 	case e.Kind == asl.Waits:
 		m.note(e.Execution, event{kind: "TaskSubmitted", at: e.At, about: "taskSubmitted", detail: map[string]string{"resourceType": "lambda", "resource": "invoke.waitForTaskToken"}})
-	case kind == "Task" && e.Error == asl.Timeout:
-		m.note(e.Execution, event{kind: "LambdaFunctionTimedOut", at: e.At, about: "lambdaFunctionTimedOut", detail: failed})
 	case kind == "Task":
-		m.note(e.Execution, event{kind: "LambdaFunctionFailed", at: e.At, about: "lambdaFunctionFailed", detail: failed})
+		kind, about := "LambdaFunction", "lambdaFunction"
+		if m.asks[e.State] {
+			kind, about = "Task", "task"
+		}
+		how := "Failed"
+		if e.Error == asl.Timeout || e.Error == asl.HeartbeatTimeout {
+			how = "TimedOut"
+		}
+		m.note(e.Execution, event{kind: kind + how, at: e.At, about: about + how, detail: failed})
 	}
 }
 
@@ -69,6 +76,7 @@ func (m *Machine) observe(e asl.Event) {
 func (m *Machine) learn(definition []byte) error {
 	type state struct {
 		Type          string
+		Resource      string
 		Branches      []json.RawMessage
 		ItemProcessor json.RawMessage
 	}
@@ -78,6 +86,7 @@ func (m *Machine) learn(definition []byte) error {
 	}
 	for name, s := range flow.States {
 		m.kinds[name] = s.Type
+		m.asks[name] = strings.HasSuffix(s.Resource, ".waitForTaskToken")
 		inner := s.Branches
 		if s.ItemProcessor != nil {
 			inner = append(inner, s.ItemProcessor)

@@ -17,6 +17,7 @@ import (
 type Machine struct {
 	runner *asl.Runner
 	kinds  map[string]string // of states, by name
+	asks   map[string]bool   // states whose task waits for a token
 	now    func() time.Time
 	ctx    context.Context // of the background work
 	stop   context.CancelFunc
@@ -24,7 +25,7 @@ type Machine struct {
 
 	mu         sync.Mutex
 	executions map[string]*execution
-	tokens     map[string]string // names of executions, by each token that they waited for
+	tokens     map[string]bool // that an execution waited for
 
 	noting sync.Mutex
 	events map[string][]event // by execution
@@ -57,7 +58,7 @@ func (c *Cloud) Deploy(tasks map[string]asl.Task, o asl.Options) (*Machine, erro
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{kinds: map[string]string{}, now: o.Now, executions: map[string]*execution{}, tokens: map[string]string{}, events: map[string][]event{}}
+	m := &Machine{kinds: map[string]string{}, asks: map[string]bool{}, now: o.Now, executions: map[string]*execution{}, tokens: map[string]bool{}, events: map[string][]event{}}
 	if m.now == nil {
 		m.now = time.Now
 	}
@@ -111,7 +112,7 @@ func (m *Machine) settle(name string, e *execution, result asl.Result, err error
 		e.err = err
 	case !e.ended.IsZero(), result.Status == asl.Running:
 	case result.Status == asl.Waiting:
-		e.result, m.tokens[result.Token] = result, name
+		e.result, m.tokens[result.Token] = result, true
 	default:
 		e.result, e.ended = result, m.now()
 		m.note(name, ended(result, e.ended))

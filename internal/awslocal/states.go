@@ -65,13 +65,22 @@ func (c *Cloud) states(op string, in *json.Decoder) (any, string) {
 		if in.Decode(&ask) != nil {
 			return nil, unreadable
 		}
-		return m.succeed(ask.TaskToken, ask.Output)
+		if !json.Valid([]byte(ask.Output)) {
+			return nil, "InvalidOutput"
+		}
+		return m.send(ask.TaskToken, func(name string) error {
+			err := m.runner.Accept(m.ctx, name, ask.TaskToken, []byte(ask.Output))
+			if err == nil {
+				m.goOn(name)
+			}
+			return err
+		})
 	case "SendTaskHeartbeat":
 		var ask struct{ TaskToken string }
 		if in.Decode(&ask) != nil {
 			return nil, unreadable
 		}
-		return m.beat(ask.TaskToken)
+		return m.send(ask.TaskToken, func(name string) error { return m.runner.Beat(m.ctx, name, ask.TaskToken) })
 	case "GetExecutionHistory":
 		var ask struct {
 			ExecutionArn, NextToken string
@@ -121,54 +130,30 @@ func (m *Machine) start(name, input string) (any, string) {
 	return map[string]any{"executionArn": executionARN + name, "startDate": seconds(e.started)}, ""
 }
 
-// succeed answers a token: the task's output is stored when the call returns.
-func (m *Machine) succeed(token, output string) (any, string) {
-	if !json.Valid([]byte(output)) {
-		return nil, "InvalidOutput"
-	}
+// send gives the execution that waits for a token what is said to it: an answer, or a heartbeat, which moves the time of
+// the next one and leaves TimeoutSeconds
+// (https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskHeartbeat.html). It is stored when the call
+// returns.
+func (m *Machine) send(token string, say func(execution string) error) (any, string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, e := range m.executions {
 		if e.status() != "RUNNING" {
 			continue
 		}
-		switch err := m.runner.Accept(m.ctx, name, token, []byte(output)); {
+		switch err := say(name); {
 		case err == nil:
-			m.tokens[token] = name
-			m.goOn(name)
+			m.tokens[token] = true
 			return struct{}{}, ""
 		case errors.Is(err, asl.ErrTimedOut):
 			m.goOn(name)
 			return nil, "TaskTimedOut"
 		}
 	}
-	return nil, m.unknown(token)
-}
-
-// beat says that the work a token stands for goes on.
-func (m *Machine) beat(token string) (any, string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	name, known := m.tokens[token]
-	if !known {
-		return nil, m.unknown(token)
+	if m.tokens[token] {
+		return nil, "TaskTimedOut" // answered, or too late
 	}
-	stands, late, err := m.runner.Look(m.ctx, name)
-	if err == nil && late {
-		m.goOn(name)
-	}
-	if err != nil || late || stands.Token != token {
-		return nil, "TaskTimedOut"
-	}
-	return struct{}{}, ""
-}
-
-// unknown is the error for a token that nothing waits for.
-func (m *Machine) unknown(token string) string {
-	if m.tokens[token] != "" {
-		return "TaskTimedOut" // answered, or too late
-	}
-	return "InvalidToken"
+	return nil, "InvalidToken"
 }
 
 func (m *Machine) describe(name string, data bool) (any, string) {

@@ -167,6 +167,53 @@ func TestATokenIsOfNoUseWhenItsTimeIsOver(t *testing.T) {
 	}
 }
 
+// A heartbeat gives a token three more days, and the two weeks of its task go on.
+func TestAHeartbeatKeepsATokenAlive(t *testing.T) {
+	t.Parallel()
+	const day = 24 * 3600
+	for name, c := range map[string]struct {
+		beats []int64 // days
+		until int64   // seconds at which a beat comes too late
+		event string
+	}{
+		"none":                   {nil, 3 * day, "States.HeartbeatTimeout"},
+		"one after two":          {[]int64{2}, 5 * day, "States.HeartbeatTimeout"},
+		"until its time is over": {[]int64{2, 4, 6, 8, 10, 12}, 14 * day, "States.Timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := deploy(t)
+			arn, token := d.waiting(t, "job", `{}`)
+			for _, at := range c.beats {
+				d.clock.Store(at * day)
+				if err := d.beat(t, token); err != nil {
+					t.Fatalf("after %d days: %v", at, err)
+				}
+			}
+			d.clock.Store(c.until - 60)
+			if _, err := d.client.DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: &arn}); err != nil { // looks at its time
+				t.Fatal(err)
+			}
+			if r, err := d.Settled(t.Context(), "job"); err != nil || r.Status != asl.Waiting {
+				t.Errorf("too early: %+v, %v", r, err)
+			}
+			d.clock.Store(c.until)
+			wantCode(t, "a beat too late", d.beat(t, token), "TaskTimedOut")
+			if r, err := d.Settled(t.Context(), "job"); err != nil || r.Status != asl.Succeeded { // by the closing
+				t.Errorf("%+v, %v", r, err)
+			}
+			out, err := d.client.GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: &arn})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := slices.IndexFunc(out.Events, func(e types.HistoryEvent) bool { return e.Type == types.HistoryEventTypeTaskTimedOut })
+			if n < 0 || *out.Events[n].TaskTimedOutEventDetails.Error != c.event {
+				t.Errorf("no %s in the history", c.event)
+			}
+		})
+	}
+}
+
 // waitingAgain is waiting for a further execution, whose review asks as well.
 func (d *deployed) waitingAgain(t *testing.T, name string) (arn, token string) {
 	d.asked.Store(0)

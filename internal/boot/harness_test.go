@@ -1,6 +1,7 @@
 package boot_test
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -8,9 +9,12 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/awslocal/awstest"
+	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/people"
 	"github.com/lethe-dsr/lethe/internal/runtimeapi"
+	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // cloud is AWS as the functions of a test meet it.
@@ -45,4 +49,14 @@ func (c *cloud) base() erase.Base {
 		n++
 		return fmt.Sprintf("request-%d", n)
 	}}
+}
+
+// peopleOf are the demo's people, of the file that a user would write.
+func peopleOf(t testing.TB, w *demo.World) []subject.Subject {
+	t.Helper()
+	read, err := people.Read(bytes.NewReader(w.PeopleCSV()), "DE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.People
 }

@@ -159,7 +159,7 @@ func TestARefusalIsLoggedAndCounted(t *testing.T) {
 	c.Configure(strings.ReplaceAll(string(w.Config()), token, "expired-token"))
 	b := c.base()
 	b.Config = cfg
-	filed, err := erase.File(t.Context(), b, "api", false, w.People())
+	filed, err := erase.File(t.Context(), b, "api", false, peopleOf(t, w))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -247,7 +247,7 @@ func erased(c *cloud, w *demo.World, cfg config.Config, tasks map[string]asl.Tas
 	states := sfn.NewFromConfig(c.AWS())
 	b := c.base()
 	b.Config, b.NewID = cfg, named()
-	filed, err := erase.File(c.t.Context(), b, "cli", false, w.People())
+	filed, err := erase.File(c.t.Context(), b, "cli", false, peopleOf(c.t, w))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func onOneMachine(t *testing.T) end {
 	if err := h.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
-	run, err := h.Erase(t.Context(), w.People(), config.Approve)
+	run, err := h.Erase(t.Context(), peopleOf(t, w), config.Approve)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,7 @@ package deliver_test
 
 import (
 	"encoding/base64"
-	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,9 +36,6 @@ func TestKnownSignatures(t *testing.T) {
 				t.Errorf("%s: got %q, want %q", name, h.Get(name), want.Get(name))
 			}
 		}
-		if err := deliver.VerifyWebhook([]byte(v.secret), want, []byte(v.body), at); err != nil {
-			t.Error(err)
-		}
 	}
 }
 
@@ -61,7 +56,7 @@ func TestSecretsAreReadAsWritten(t *testing.T) {
 }
 
 // Anybody can sign with the empty key.
-func TestWithoutSecretNothingIsSignedOrTrusted(t *testing.T) {
+func TestWithoutSecretNothingIsSigned(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1767225600, 0)
 	for _, secret := range []string{"", "whsec_", "whsec_="} {
@@ -69,110 +64,5 @@ func TestWithoutSecretNothingIsSignedOrTrusted(t *testing.T) {
 		if _, signed := h["Webhook-Signature"]; signed || h.Get("Webhook-Id") != "evt_1" || h.Get("Webhook-Timestamp") != "1767225600" {
 			t.Errorf("%q: got %v", secret, h)
 		}
-		h.Set("Webhook-Signature", "v1,"+emptyKey)
-		if err := deliver.VerifyWebhook([]byte(secret), h, nil, at); !errors.Is(err, deliver.ErrSignature) {
-			t.Errorf("%q: got %v", secret, err)
-		}
 	}
-}
-
-// emptyKey: printf evt_1.1767225600. | openssl dgst -sha256 -hmac "" -binary | base64
-const emptyKey = "/Z07piJC0XzhkyZpTv7DELC+pIKO1zpQbbyASTPbClE="
-
-func TestVerifyWebhook(t *testing.T) {
-	t.Parallel()
-	secret, body, at := []byte("a secret"), `{"a":1}`, time.Unix(1767225600, 0)
-	other := deliver.SignWebhook([]byte("another secret"), "evt_1", at, []byte(body)).Get("Webhook-Signature")
-	for name, c := range map[string]struct {
-		change func(h http.Header)
-		body   string
-		now    time.Time
-		want   error
-	}{
-		"as sent":                      {},
-		"five minutes later":           {now: at.Add(5 * time.Minute)},
-		"five minutes earlier":         {now: at.Add(-5 * time.Minute)},
-		"more than five minutes later": {now: at.Add(5*time.Minute + 1), want: deliver.ErrTimestamp},
-		"earlier":                      {now: at.Add(-5*time.Minute - 1), want: deliver.ErrTimestamp},
-		"another body":                 {body: `{"a":2}`, want: deliver.ErrSignature},
-		"another body, and late":       {body: `{"a":2}`, now: at.Add(time.Hour), want: deliver.ErrSignature},
-		"among others": {change: func(h http.Header) {
-			h.Set("Webhook-Signature", "v1a,AAAA "+other+" "+h.Get("Webhook-Signature")+"  v1, v9")
-		}},
-		"another secret":  {change: func(h http.Header) { h.Set("Webhook-Signature", other) }, want: deliver.ErrSignature},
-		"another id":      {change: func(h http.Header) { h.Set("Webhook-Id", "evt_2") }, want: deliver.ErrSignature},
-		"another time":    {change: func(h http.Header) { h.Set("Webhook-Timestamp", "1767225601") }, want: deliver.ErrSignature},
-		"no time":         {change: func(h http.Header) { h.Del("Webhook-Timestamp") }, want: deliver.ErrSignature},
-		"no number":       {change: func(h http.Header) { h.Set("Webhook-Timestamp", "now") }, want: deliver.ErrSignature},
-		"no id":           {change: func(h http.Header) { h.Del("Webhook-Id") }, want: deliver.ErrSignature},
-		"no signature":    {change: func(h http.Header) { h.Del("Webhook-Signature") }, want: deliver.ErrSignature},
-		"empty signature": {change: func(h http.Header) { h.Set("Webhook-Signature", "v1,") }, want: deliver.ErrSignature},
-		"no version": {change: func(h http.Header) {
-			h.Set("Webhook-Signature", strings.TrimPrefix(h.Get("Webhook-Signature"), "v1,"))
-		}, want: deliver.ErrSignature},
-		"another version": {change: func(h http.Header) {
-			h.Set("Webhook-Signature", "v2,"+strings.TrimPrefix(h.Get("Webhook-Signature"), "v1,"))
-		}, want: deliver.ErrSignature},
-		"half of it": {change: func(h http.Header) { h.Set("Webhook-Signature", h.Get("Webhook-Signature")[:20]) }, want: deliver.ErrSignature},
-	} {
-		h := deliver.SignWebhook(secret, "evt_1", at, []byte(body))
-		if c.change != nil {
-			c.change(h)
-		}
-		if c.body == "" {
-			c.body = body
-		}
-		if c.now.IsZero() {
-			c.now = at
-		}
-		if err := deliver.VerifyWebhook(secret, h, []byte(c.body), c.now); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
-			t.Errorf("%s: got %v, want %v", name, err, c.want)
-		}
-	}
-}
-
-// The id is how a receiver knows a message that comes again.
-func TestNothingIsTrustedWithoutID(t *testing.T) {
-	t.Parallel()
-	secret, at := []byte("a secret"), time.Unix(1767225600, 0)
-	h := deliver.SignWebhook(secret, "", at, nil)
-	if err := deliver.VerifyWebhook(secret, h, nil, at); !errors.Is(err, deliver.ErrSignature) {
-		t.Errorf("got %v", err)
-	}
-}
-
-// Without the rule about dots, one signature would do for two messages.
-func TestPartsCannotBeMoved(t *testing.T) {
-	t.Parallel()
-	secret, at := []byte("a secret"), time.Unix(1767225600, 0)
-	h := deliver.SignWebhook(secret, "evt_1", at, []byte("1767225600.body"))
-	h.Set("Webhook-Id", "evt_1.1767225600")
-	if err := deliver.VerifyWebhook(secret, h, []byte("body"), at); !errors.Is(err, deliver.ErrSignature) {
-		t.Errorf("got %v", err)
-	}
-}
-
-// FuzzVerifyWebhook: what is trusted was signed by SignWebhook, and lately.
-func FuzzVerifyWebhook(f *testing.F) {
-	secret, now := []byte("a secret"), time.Unix(1767225600, 0)
-	signed := func(at time.Time) string {
-		return deliver.SignWebhook(secret, "evt_1", at, []byte("body")).Get("Webhook-Signature")
-	}
-	f.Add("evt_1", "1767225600", signed(now), "body")
-	f.Add("evt_1", "1767225000", signed(now.Add(-10*time.Minute)), "body")
-	f.Add("evt_1", "18446744073709551615", "v1, v1,=", "body")
-	f.Add("evt.1", "-1", "", "")
-	f.Fuzz(func(t *testing.T, id, timestamp, signature, body string) {
-		h := http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {timestamp}, "Webhook-Signature": {signature}}
-		if deliver.VerifyWebhook(secret, h, []byte(body), now) != nil {
-			return
-		}
-		at, err := strconv.ParseInt(timestamp, 10, 64)
-		if err != nil || now.Sub(time.Unix(at, 0)).Abs() > 5*time.Minute {
-			t.Errorf("the time %q is trusted", timestamp)
-		}
-		if want := deliver.SignWebhook(secret, id, time.Unix(at, 0), []byte(body)).Get("Webhook-Signature"); !slices.Contains(strings.Fields(signature), want) {
-			t.Errorf("%q is trusted", signature)
-		}
-	})
 }

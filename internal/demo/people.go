@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 
-	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -46,27 +45,6 @@ func table() (columns []subject.Type, rows [][]string) {
 		{benEmail, benPhone, benUser},
 		{chloe, chloeDial, ""},
 	}
-}
-
-// People gives the three people, in the order of PeopleCSV.
-func (w *World) People() []subject.Subject {
-	columns, rows := table()
-	var people []subject.Subject
-	for _, row := range rows {
-		var s subject.Subject
-		for n, value := range row {
-			if value == "" {
-				continue
-			}
-			id, err := subject.New(columns[n], "", value, phone.In(region))
-			if err != nil {
-				panic("demo: the people are well-formed: " + err.Error())
-			}
-			s.Add(id)
-		}
-		people = append(people, s)
-	}
-	return people
 }
 
 // Bystander gives the e-mail address and account id of somebody whom the demo leaves alone: for whoever wants to ask for

@@ -79,7 +79,11 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 			return CloseJobOut{}, err
 		}
 		if job.Mode == string(config.Preview) {
-			return b.closePreview(ctx, in, open)
+			err := b.closePreview(ctx, in.Job, open)
+			if errors.Is(err, ledger.ErrNotFound) { // another run of this step was faster
+				err = nil
+			}
+			return previewed(in.Job), err
 		}
 		for first := true; len(open) > 0 && (first || more()); first = false {
 			chunk := open[:min(closeTogether, len(open))]
@@ -117,6 +121,9 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 				return CloseJobOut{}, err
 			}
 			for _, c := range closings {
+				if !c.Ended { // by another run of this step, which counts it
+					continue
+				}
 				b.Tally(Count{What: Closings, N: 1, Status: c.Request.Status})
 			}
 		}
@@ -144,9 +151,9 @@ func waits(found map[[2]string][]*ledger.Finding, pass int) bool {
 	return false
 }
 
-func (b Base) closePreview(ctx context.Context, in CloseJobIn, open []ledger.Request) (CloseJobOut, error) {
-	if err := b.keepPreview(ctx, in.Job); err != nil {
-		return CloseJobOut{}, err
+func (b Base) closePreview(ctx context.Context, job string, open []ledger.Request) error {
+	if err := b.keepPreview(ctx, job); err != nil {
+		return err
 	}
 	var gone []ledger.Request
 	var back []string // those that were given to the preview by their ids go on as they were
@@ -157,13 +164,13 @@ func (b Base) closePreview(ctx context.Context, in CloseJobIn, open []ledger.Req
 			back = append(back, r.ID)
 		}
 	}
-	if err := b.Ledger.Release(ctx, in.Job, back, b.Now()); err != nil {
-		return CloseJobOut{}, err
+	if err := b.Ledger.Release(ctx, job, back, b.Now()); err != nil {
+		return err
 	}
 	if err := b.Ledger.Destroy(ctx, gone...); err != nil {
-		return CloseJobOut{}, err
+		return err
 	}
-	return previewed(in.Job), b.Ledger.EndJob(ctx, in.Job, b.Now())
+	return b.Ledger.EndJob(ctx, job, b.Now())
 }
 
 func previewed(job string) CloseJobOut {

@@ -40,7 +40,11 @@ func (b Base) keepPreview(ctx context.Context, job string) error {
 	if err != nil {
 		return err
 	}
-	return b.Ledger.KeepPreview(ctx, job, sealed, b.Now().Add(previewTime))
+	err = b.Ledger.KeepPreview(ctx, job, sealed, b.Now().Add(previewTime))
+	if errors.Is(err, ledger.ErrConflict) {
+		return fault.New(fault.LedgerBusy, "job %s: another run of this step keeps what it found; run it again", job)
+	}
+	return err
 }
 
 // PreviewPlan reads what a preview found, for an hour after its end; reveal adds the objects' names. ledger.ErrNotFound

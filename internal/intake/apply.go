@@ -200,7 +200,8 @@ func (d Desk) Confirm(ctx context.Context, token string) (statusToken string, er
 	other := func(o ledger.Request) bool { return o.Channel == r.Channel && o.ID != r.ID }
 	open, err := d.Ledger.OpenFor(ctx, r.Keys, other)
 	if err == nil {
-		if err := d.join(ctx, r, open.ID); !errors.Is(err, ledger.ErrFinal) {
+		// The link goes on to lead there for as long as it would have worked.
+		if err := d.Ledger.Join(ctx, r.ID, open.ID, d.joined(r.ID, r.Until), d.Now()); !errors.Is(err, ledger.ErrFinal) {
 			d.Engine.Tell()
 			return d.Links.StatusToken(open.ID), err
 		}
@@ -221,22 +222,6 @@ func (d Desk) Confirm(ctx context.Context, token string) (statusToken string, er
 	}
 	d.Engine.Tell()
 	return d.Links.StatusToken(r.ID), err
-}
-
-// join lets a confirmed application become part of the person's open request.
-func (d Desk) join(ctx context.Context, r ledger.Request, open string) error {
-	_, err := d.Ledger.ChangeRequest(ctx, open, d.Now(), func(o *ledger.Request) error {
-		o.Report("joined")
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	// The link goes on to lead there for as long as it would have worked.
-	if _, err := d.Ledger.FileOnce(ctx, ledger.Request{ID: open}, d.joined(r.ID, r.Until)); err != nil {
-		return err
-	}
-	return d.Ledger.Discard(ctx, r.ID)
 }
 
 // ByLink shows the request of a status link; ErrLink.

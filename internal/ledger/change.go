@@ -129,6 +129,8 @@ type Closing struct {
 	Request     Request // its id, and what the job decides: Status, Settled, Closed, Learned and Kept
 	Outcomes    []Outcome
 	Certificate string
+
+	Ended bool // set by CloseRequests: that call ended it, and no other
 }
 
 // CloseRequests writes the end of requests in their job: status, outcomes and certificate; with a final status the
@@ -165,11 +167,15 @@ func (l *Ledger) CloseRequests(ctx context.Context, job string, closings []Closi
 	if err != nil {
 		return err
 	}
+	for n := range closings {
+		closings[n].Ended = len(all[n]) > 0
+	}
 	return l.groups(ctx, all, func(n int) ([]Change, error) {
 		one, err := closing(closings[n])
 		if err != nil {
 			return nil, err
 		}
+		closings[n].Ended = len(one[0]) > 0
 		return one[0], nil
 	})
 }

@@ -10,8 +10,19 @@ import (
 )
 
 // EndJob marks the job closed and destroys what it found: findings, cursors, lanes and the list of exported files. The
-// job's record and the list of its requests stay as evidence until they expire; a preview's job goes whole.
+// job's record and the list of its requests stay as evidence until they expire; a preview's job goes whole. Two may end it
+// at the same time.
 func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
+	for range tries {
+		if err := l.endJob(ctx, id, at); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on a job that ends; run the step again", tries)
+}
+
+// endJob is EndJob, with ErrConflict when somebody else was faster.
+func (l *Ledger) endJob(ctx context.Context, id string, at time.Time) error {
 	job, version, err := read[Job](ctx, l, jobKey(id))
 	if err != nil {
 		return err
@@ -55,9 +66,12 @@ func (l *Ledger) EndJob(ctx context.Context, id string, at time.Time) error {
 		}
 	}
 	if again, err := l.store.WriteEach(ctx, unclosed...); err != nil || len(again) > 0 {
-		return cmp.Or(err, fault.New(fault.LedgerBusy, "ledger: somebody else has members of a job in hand that ends; run the step again"))
+		return cmp.Or(err, ErrConflict)
 	}
-	job.Closed, job.Plan, job.Token = at, "", ""
+	if job.Closed.IsZero() {
+		job.Closed = at
+	}
+	job.Plan, job.Token = "", ""
 	changes := []Change{{Key: jobKey(id), Data: encode(job), If: version, Expires: at.Add(Retention)}}
 	_, there, err := read[breadth](ctx, l, breadthKey(id))
 	switch {

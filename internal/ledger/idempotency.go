@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -52,4 +53,35 @@ func (l *Ledger) FileOnce(ctx context.Context, r Request, o Once) (id string, er
 		err = fault.New(fault.LedgerBusy, "ledger: another request had the same key in hand; send it again")
 	}
 	return id, err
+}
+
+// Join lets a request that was never confirmed become part of an open one, at a time: the open one reports that it was
+// joined, the key stands for it, and the other is gone, all or nothing. It does nothing when the other is gone already, or was
+// confirmed. ErrFinal when the open one has ended, ErrNotFound when it is not there.
+func (l *Ledger) Join(ctx context.Context, joins, open string, o Once, at time.Time) error {
+	for range tries {
+		r, version, err := read[Request](ctx, l, requestKey(joins))
+		if errors.Is(err, ErrNotFound) || err == nil && r.Status != Unverified {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		old, there, err := read[Request](ctx, l, requestKey(open))
+		switch {
+		case err != nil:
+			return err
+		case old.Final():
+			return ErrFinal
+		}
+		to := old
+		to.Kept = slices.Clone(old.Kept)
+		to.Report("joined")
+		changes := append(to.follow(old, there, at),
+			Change{Key: o.key(), Data: encode(sent{open, o.Body}), Expires: o.Until}, Change{Key: requestKey(joins), If: version})
+		if err := l.store.Write(ctx, changes...); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return fault.New(fault.LedgerBusy, "ledger: %d writers in a row were faster on one request; try again", tries)
 }

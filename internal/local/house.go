@@ -173,9 +173,13 @@ func (h *House) steps(c config.Config) (map[string]asl.Task, error) {
 		paces[t.ID] = p
 	}
 	link := steps.Link{Targets: c.Targets, Paces: paces, Transport: h.opts.Transport, RetryWait: h.opts.RetryWait}
-	containers, err := steps.Containers(link, container.Open)
-	if err != nil {
-		return nil, err
+	containers := steps.Containers(link, container.Open)
+	for _, t := range c.Targets { // here somebody is there to mend it
+		if t.Provider == config.AppCenter {
+			if _, err := containers(t.ID); err != nil {
+				return nil, err
+			}
+		}
 	}
 	tasks := map[string]asl.Task{}
 	for _, s := range steps.All(h.Base, link, containers, h.Key, h.Alive) {

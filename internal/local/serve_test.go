@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -185,8 +186,10 @@ func TestDueDatesAreToldToWebhooksWithoutIdentifiers(t *testing.T) {
 	w := (*world)(nil)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			err = deliver.VerifyWebhook([]byte(hookSecret), r.Header, body, w.now())
+		at, _ := strconv.ParseInt(r.Header.Get("Webhook-Timestamp"), 10, 64)
+		signed := deliver.SignWebhook([]byte(hookSecret), r.Header.Get("Webhook-Id"), time.Unix(at, 0), body)
+		if got := r.Header.Get("Webhook-Signature"); got != signed.Get("Webhook-Signature") || w.now().Sub(time.Unix(at, 0)).Abs() > time.Minute {
+			t.Errorf("a webhook is signed with %q", got)
 		}
 		var m struct {
 			Type string

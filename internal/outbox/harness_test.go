@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -340,8 +341,10 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := call{body: string(body)}
 	if r.Header.Get("Webhook-Id") != "" {
-		if err := deliver.VerifyWebhook([]byte(secret), r.Header, body, h.w.clock()); err != nil {
-			h.w.Error(err)
+		at, _ := strconv.ParseInt(r.Header.Get("Webhook-Timestamp"), 10, 64)
+		signed := deliver.SignWebhook([]byte(secret), r.Header.Get("Webhook-Id"), time.Unix(at, 0), body)
+		if got := r.Header.Get("Webhook-Signature"); got != signed.Get("Webhook-Signature") || h.w.clock().Sub(time.Unix(at, 0)).Abs() > time.Minute {
+			h.w.Errorf("a webhook is signed with %q", got)
 		}
 		if err := json.Unmarshal(body, &c); err != nil || c.ID != r.Header.Get("Webhook-Id") {
 			h.w.Errorf("a webhook with the id %s has the body %s", r.Header.Get("Webhook-Id"), body)

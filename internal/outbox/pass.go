@@ -10,6 +10,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/deliver"
 	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/mail"
 )
@@ -196,8 +197,9 @@ func (p *pass) event(ctx context.Context, r ledger.Request, e ledger.Event, o or
 	wg.Wait()
 
 	var done []string
-	failed, wait := false, time.Duration(0)
+	failed, gone, wait := false, false, time.Duration(0)
 	for _, a := range attempts {
+		gone = gone || a.result == GivenUp
 		switch a.result {
 		case Told, GivenUp:
 			done = append(done, a.name)
@@ -211,6 +213,11 @@ func (p *pass) event(ctx context.Context, r ledger.Request, e ledger.Event, o or
 	// What was sent is written down also when ctx has ended meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
+	if gone && r.Channel == intake.Canary { // which looks whether its mail went out, and finds its request no more
+		if err := p.Base.Ledger.Discard(ctx, r.ID); err != nil {
+			return err
+		}
+	}
 	if !waiting {
 		return p.Base.Ledger.DropEvent(ctx, e)
 	}

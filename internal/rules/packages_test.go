@@ -21,7 +21,7 @@ func may() map[string][]string {
 	with := func(more ...string) []string { return append(base, more...) }
 	return map[string][]string{
 		"cmd/lethe":     {"internal/cli"},
-		"internal/demo": with("internal/phone", "internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
+		"internal/demo": with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
 		"internal/boot": with("internal/config", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/metric", "internal/provider", "internal/seal/kmskey", "internal/step", "internal/steps"),
 		"internal/service": with("internal/boot", "internal/config", "internal/deliver", "internal/door", "internal/duty", "internal/erase", "internal/gateway", "internal/gauge", "internal/intake",
 			"internal/ledger", "internal/link", "internal/live", "internal/mail", "internal/metric", "internal/opendsr", "internal/outbox", "internal/step", "internal/steps", "internal/web"),

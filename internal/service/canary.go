@@ -91,6 +91,11 @@ func (c canary) sing(ctx context.Context) (err error) {
 			return closed("the mail: it was not sent within %s; look at the log of the function tell", mailTime)
 		}
 	}
+	if _, err = c.desk.Ledger.Request(ctx, id); errors.Is(err, ledger.ErrNotFound) { // by whoever gave its mail up
+		return closed("the mail: it was refused for good; look at the log of the function tell")
+	} else if err != nil {
+		return err
+	}
 	_, err = c.call(ctx, "the link in the mail", http.MethodGet, "/verify?token="+url.QueryEscape(c.desk.Links.VerifyToken(id)), nil, http.StatusOK)
 	return err
 }

@@ -33,7 +33,7 @@ func TestTheDoor(t *testing.T) {
 		name string
 		do   func(*testing.T, *inside)
 	}{
-		{"tell waits for its turn", tellWaits}, {"what SES says", whatSESSays}, {"a canary counts", canaryCounts},
+		{"tell waits for its turn", tellWaits}, {"what SES says", whatSESSays}, {"a canary counts", canaryCounts}, {"a canary without mail", canaryWithoutMail},
 		{"keys", keyIsItsCallers}, {"roles", whoMayDoWhat}, {"form", formCounts}, // without its ledger at the end
 	} {
 		t.Run(one.name, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestTheConsoleOverAPIGateway(t *testing.T) {
 
 // emailOf is the address of one of the demo's people.
 func (s *inside) emailOf(person int) string {
-	for _, i := range s.world.People()[person].Identifiers {
+	for _, i := range peopleOf(s.t, s.world)[person].Identifiers {
 		if i.Type == subject.Email {
 			return i.Value()
 		}
@@ -268,6 +268,38 @@ func canaryCounts(t *testing.T, s *inside) {
 		t.Error(err)
 	}
 	s.wantMetrics(map[string]float64{"CanaryRuns Stack=lethe": 1, "CanaryFailures Stack=lethe": 1})
+}
+
+// A canary whose mail is given up has not come through, though nothing waits any more.
+func canaryWithoutMail(t *testing.T, s *inside) {
+	for says, failures := range map[string]float64{"": 0, "BadRequestException": 1} {
+		s.meets(func(op string, send func() (*http.Response, error)) (*http.Response, error) {
+			if op != "SendEmail" || says == "" {
+				return send()
+			}
+			return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{"X-Amzn-Errortype": {says}, "Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+		})
+		s.boot.Link.Transport = opening{s}
+		if _, err := s.function(service.Canary).Invoke(t.Context(), []byte(`{}`)); err != nil {
+			t.Error(err)
+		}
+		s.wantMetrics(map[string]float64{"CanaryRuns Stack=lethe": 1, "CanaryFailures Stack=lethe": failures})
+	}
+}
+
+// opening is the way to the door; what comes of a form is told before it is answered.
+type opening struct{ s *inside }
+
+func (o opening) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	a := o.s.ask(nil, r.Method, r.URL.RequestURI(), string(body), "origin", insideURL)
+	if r.Method == http.MethodPost {
+		o.s.tell()
+	}
+	return &http.Response{StatusCode: a.StatusCode, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(a.Body)), Request: r}, nil
 }
 
 type refusing struct{}

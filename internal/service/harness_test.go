@@ -23,7 +23,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awslocal/awstest"
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/people"
 	"github.com/lethe-dsr/lethe/internal/runtimeapi"
+	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
 // serving is the section of the configuration beside the demo's targets.
@@ -43,7 +45,8 @@ type stack struct {
 	api     *httptest.Server // the HTTP API
 	calls   *sfn.Client      // of an operator
 
-	functions map[string]*runtimeapi.Function // those around the state machine
+	settings  []string                        // of those around the state machine, beside the steps'
+	functions map[string]*runtimeapi.Function // and they themselves
 }
 
 // deploy deploys a stack that ends with the test.
@@ -77,9 +80,9 @@ func deploy(t *testing.T, o asl.Options) *stack {
 	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.api.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := append(s.Environment(), "LETHE_URL="+s.api.URL, "SSL_CERT_FILE="+roots)
+	s.settings = []string{"LETHE_URL=" + s.api.URL, "SSL_CERT_FILE=" + roots}
 	for _, folder := range []string{"intake", "tell", "keep-house", "canary"} {
-		f := runtimeapi.New(folder, filepath.Join(programs, folder, "bootstrap"), env, s)
+		f := s.Function(programs, folder, s.settings...)
 		t.Cleanup(f.Close)
 		s.functions[folder] = f
 	}
@@ -208,4 +211,14 @@ func (s *stack) settled(job string) asl.Result {
 		s.t.Fatalf("%v; printed: %s", err, s.Printed())
 	}
 	return r
+}
+
+// peopleOf are the demo's people, of the file that a user would write.
+func peopleOf(t testing.TB, w *demo.World) []subject.Subject {
+	t.Helper()
+	read, err := people.Read(bytes.NewReader(w.PeopleCSV()), "DE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.People
 }

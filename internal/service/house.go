@@ -50,7 +50,7 @@ func KeepHouse[C erase.Container](ctx context.Context, c *boot.Cloud, openContai
 	desk.Engine = e
 	h := house{
 		desk: desk, engine: e, metrics: c.Journal.Metrics, closeJob: erase.CloseJob(c.Base, signer, steps.Version),
-		containers: func() (map[string]erase.Container, error) { return steps.Containers(c.Link, openContainer) },
+		removeExport: steps.RemoveExport(c.Base, steps.Containers(c.Link, openContainer)),
 	}
 	return step.New("KeepHouse", func(ctx context.Context, _ any) (struct{}, error) {
 		return struct{}{}, h.keep(ctx)
@@ -58,11 +58,11 @@ func KeepHouse[C erase.Container](ctx context.Context, c *boot.Cloud, openContai
 }
 
 type house struct {
-	desk       intake.Desk
-	engine     engine
-	closeJob   func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
-	containers func() (map[string]erase.Container, error) // of the targets; made when they are needed, because one may be unusable
-	metrics    *metric.Set
+	desk         intake.Desk
+	engine       engine
+	closeJob     func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
+	removeExport step.Step
+	metrics      *metric.Set
 }
 
 func (h house) keep(ctx context.Context) error {
@@ -199,31 +199,28 @@ func (h house) job(ctx context.Context, id string) error {
 // Otherwise what cannot be deleted keeps no job from being closed: its outcomes say so, and the next export into that
 // container deletes it.
 func (h house) removeExports(ctx context.Context, job ledger.Job, patient bool) error {
-	containers, err := h.containers()
-	if err != nil {
-		slog.ErrorContext(ctx, "exported files may be left in a container", "job", job.ID, "error", err.Error())
-	}
-	remove := steps.RemoveExport(h.desk.Base, containers)
-	for _, target := range job.Search {
+	var again error
+	for _, target := range job.Search { // each for itself: what one container fails with keeps no other from being cleared
 		in, err := json.Marshal(erase.On{Job: job.ID, Target: target, Pass: job.Pass})
 		if err != nil {
 			return err
 		}
-		_, err = remove.Invoke(ctx, in)
+		_, err = h.removeExport.Invoke(ctx, in)
 		var left messages.InvokeResponse_Error
 		if !errors.As(err, &left) {
 			continue
 		}
 		slog.ErrorContext(ctx, "exported files may be left in a container", "job", job.ID, "target", target, "error", left.Message)
 		if patient && fault.Name(left.Type).Transient() {
-			return left
+			again = left
+			continue
 		}
 		_, err = h.desk.Ledger.ChangeLane(ctx, job.ID, target, erase.Devices, func(l *ledger.Lane) { l.Left = left.Type })
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return again
 }
 
 // wait looks after a plan that waits, if one does.

@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -210,23 +213,44 @@ func TestAnAnswerThatGotLostIsSent(t *testing.T) {
 	}
 }
 
-// Nobody approves within 14 days, or nobody keeps house for 3: the job ends as not approved, and an approval that comes
-// at that moment is refused before it is written down.
+// Nobody approves within 14 days, through which keep-house's heartbeats keep the plan alive, or nobody keeps house for 3:
+// the job ends as not approved, and an approval that comes at that moment is refused before it is written down.
 func TestAPlanThatNobodyApproves(t *testing.T) {
 	t.Parallel()
+	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
-		after time.Duration
-		o     asl.Options
-	}{"14 days": {14 * 24 * time.Hour, asl.Options{Beats: true}}, "no heartbeat": {3 * 24 * time.Hour, asl.Options{}}} {
+		kept []time.Duration // when house is kept, from the time before
+		left time.Duration   // from then until the end
+		how  string
+	}{
+		"14 days":               {slices.Repeat([]time.Duration{2*day + 23*time.Hour}, 4), 14*day - 4*(2*day+23*time.Hour), asl.Timeout},
+		"no heartbeat":          {nil, 3 * day, asl.HeartbeatTimeout},
+		"no heartbeat any more": {[]time.Duration{2 * day}, 3 * day, asl.HeartbeatTimeout},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, config.Approve, c.o)
+			var mu sync.Mutex
+			how := ""
+			s := open(t, config.Approve, asl.Options{Observe: func(e asl.Event) {
+				if e.Kind == asl.Caught {
+					mu.Lock()
+					how = e.Error
+					mu.Unlock()
+				}
+			}})
 			id := s.file(0, "")
 			if r := s.start("job", `{"sweep": true}`); r.Status != asl.Waiting {
 				t.Fatalf("%+v", r)
 			}
-			s.pass(c.after - time.Minute)
-			if err := s.keep(); err != nil {
+			for _, later := range c.kept {
+				s.pass(later)
+				if err := s.keep(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.pass(c.left - time.Minute)
+			arn := s.boot.Settings.Execution("job") // who asks for an execution finds out that its time is over
+			if _, err := s.calls.DescribeExecution(t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: &arn}); err != nil {
 				t.Fatal(err)
 			}
 			if r := s.settled("job"); r.Status != asl.Waiting {
@@ -242,6 +266,11 @@ func TestAPlanThatNobodyApproves(t *testing.T) {
 			if r := s.settled("job"); r.Status != asl.Succeeded {
 				t.Fatalf("%+v", r)
 			}
+			mu.Lock()
+			if how != c.how {
+				t.Errorf("the definition caught %q, want %s", how, c.how)
+			}
+			mu.Unlock()
 			j, r := s.job("job"), s.request(id)
 			if j.Closed.IsZero() || len(j.Approvals) != 0 || r.Job != "" || r.Status != ledger.Partial {
 				t.Errorf("the job has %+v, the request is %s", j.Approvals, r.Status)
@@ -338,27 +367,51 @@ func TestTheRestOfTheHouseIsKept(t *testing.T) {
 	s.wantMetrics(map[string]float64{"OpenRequests Stack=lethe": 1, "DueSoonRequests Stack=lethe": 1})
 }
 
-// An execution that is stopped while it reads an export leaves everybody's devices in the container.
+// An execution that is stopped while it reads exports leaves everybody's devices in the containers. One that cannot be
+// cleared keeps nobody from clearing the other.
 func TestAStoppedExecutionLeavesNoExport(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		lost  bool // the container, by the next configuration
-		fails bool // it does, for now
-		left  int
-	}{"the container is there": {}, "it is not": {lost: true, left: 1}, "it fails for now": {fails: true}} {
+		breaks func(s *inside, target int) // the first one's container
+		left   string                      // what its outcome says, where its files stay
+		heals  bool
+	}{
+		"the containers are there": {},
+		"one is in no configuration": {left: string(fault.UnknownTarget), breaks: func(s *inside, n int) {
+			s.boot.Link.Targets = slices.Delete(slices.Clone(s.boot.Link.Targets), n, n+1)
+		}},
+		"one cannot be used": {left: string(fault.BadInput), breaks: func(s *inside, n int) {
+			s.boot.Link.Targets = slices.Clone(s.boot.Link.Targets)
+			t := &s.boot.Link.Targets[n]
+			t.ExportContainer = config.NewSecret(t.ExportContainer.Reveal() + "#fragment")
+		}},
+		"one fails for now": {heals: true, breaks: func(s *inside, n int) {
+			s.boot.Link.Transport = without{s.boot.Link.Transport, s.boot.Link.Targets[n].Container()}
+		}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, config.Erase, asl.Options{})
 			id := s.file(0, "")
 			ctx, l := t.Context(), s.ledger
-			containers, err := steps.Containers(s.boot.Link, container.Open)
-			if err != nil {
-				t.Fatal(err)
+			works := s.boot.Link
+			containers := steps.Containers(works, container.Open)
+			var targets []string
+			first := -1
+			for n, t := range works.Targets {
+				if t.Provider == config.AppCenter {
+					if targets = append(targets, t.ID); first < 0 {
+						first = n
+					}
+				}
 			}
-			target := s.boot.Base.Config.Targets[slices.IndexFunc(s.boot.Base.Config.Targets, func(t config.Target) bool { return t.Provider == config.AppCenter })].ID
-			files := func() int {
+			files := func(target string) int {
 				t.Helper()
-				blobs, err := containers[target].List(ctx, 10)
+				c, err := containers(target)
+				if err != nil {
+					t.Fatal(err)
+				}
+				blobs, err := c.List(ctx, 10)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -367,46 +420,76 @@ func TestAStoppedExecutionLeavesNoExport(t *testing.T) {
 			if err := l.Invite(ctx, "JOB", []string{id}, time.Time{}); err != nil { // of an execution that nobody knows any more
 				t.Fatal(err)
 			}
-			if _, err := l.OpenJob(ctx, ledger.Job{ID: "JOB", Mode: "erase", Opened: s.now(), Search: []string{target}, Order: []string{}}); err != nil {
+			if _, err := l.OpenJob(ctx, ledger.Job{ID: "JOB", Mode: "erase", Opened: s.now(), Search: targets, Order: []string{}}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := l.Claim(ctx, "JOB", []string{id}, s.now()); err != nil {
 				t.Fatal(err)
 			}
-			export := steps.ExportDevices(s.boot.Base, steps.Apps(s.boot.Link), containers, executions.Alive(s.boot))
-			for done := false; !done; {
-				out, err := export.Invoke(ctx, []byte(`{"job": "JOB", "target": "`+target+`", "pass": 1}`))
-				var said erase.ExportDevicesOut
-				if err = errors.Join(err, json.Unmarshal(out, &said)); err != nil {
-					t.Fatal(err)
+			export := steps.ExportDevices(s.boot.Base, steps.Apps(works), containers, executions.Alive(s.boot))
+			for _, target := range targets {
+				for done := false; !done; {
+					out, err := export.Invoke(ctx, []byte(`{"job": "JOB", "target": "`+target+`", "pass": 1}`))
+					var said erase.ExportDevicesOut
+					if err = errors.Join(err, json.Unmarshal(out, &said)); err != nil {
+						t.Fatal(err)
+					}
+					done = said.Done
 				}
-				done = said.Done
+				if files(target) == 0 {
+					t.Fatal("nothing was exported")
+				}
+				for _, area := range []string{erase.Devices, erase.Audiences, erase.Notifications} { // and searched: its outcomes have nothing else to say
+					if _, err := l.ChangeLane(ctx, "JOB", target, area, func(l *ledger.Lane) { l.Searched, l.Times = 1, 1 }); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
-			if files() == 0 {
-				t.Fatal("nothing was exported")
-			}
-			if c.lost {
-				s.boot.Link.Targets = nil
+			if c.breaks != nil {
+				c.breaks(s, first)
 			}
 			s.pass(61 * time.Minute)
-			if c.fails {
-				works := s.boot.Link.Transport
-				s.boot.Link.Transport = refusing{}
+			if c.heals {
 				if err := s.keep(); err == nil || s.request(id).Job == "" {
 					t.Errorf("the job was closed with its files still there: %v", err)
 				}
-				s.boot.Link.Transport = works
+				if files(targets[0]) == 0 || files(targets[1]) != 0 {
+					t.Errorf("%d files are left of what fails, %d of the other", files(targets[0]), files(targets[1]))
+				}
+				s.boot.Link = works
 			}
 			if err := s.keep(); err != nil {
 				t.Fatal(err)
 			}
-			if n := files(); min(n, 1) != c.left {
-				t.Errorf("%d files are left", n)
+			if gone := files(targets[0]) == 0; gone != (c.left == "") || files(targets[1]) != 0 {
+				t.Errorf("%d files are left of the first, %d of the other", files(targets[0]), files(targets[1]))
 			}
 			outcomes, err := l.Outcomes(ctx, id)
 			if s.request(id).Job != "" || err != nil || len(outcomes) == 0 {
 				t.Errorf("the request is held by %q, outcomes %+v (%v)", s.request(id).Job, outcomes, err)
 			}
+			for _, o := range outcomes {
+				want := ""
+				if o.Target == targets[0] && o.Area == erase.Devices {
+					want = c.left
+				}
+				if o.Reason != want && o.Area != erase.Profile {
+					t.Errorf("%s %s: %s because of %q, want %q", o.Target, o.Area, o.Word, o.Reason, want)
+				}
+			}
 		})
 	}
+}
+
+// without is a network that does not reach a container.
+type without struct {
+	http.RoundTripper
+	container string
+}
+
+func (w without) RoundTrip(r *http.Request) (*http.Response, error) {
+	if at := *r.URL; strings.HasPrefix(at.Scheme+"://"+at.Host+at.EscapedPath(), w.container) {
+		return nil, errors.New("refused")
+	}
+	return w.RoundTripper.RoundTrip(r)
 }

@@ -50,6 +50,12 @@ func (c *clock) now() time.Time {
 	return c.at
 }
 
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at.UTC().Truncate(time.Millisecond)
+}
+
 func (c *clock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,6 +120,7 @@ func open(t *testing.T, mode config.Mode, o asl.Options) *inside {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Configure(document)
 	u, err := url.Parse(insideURL)
 	if err != nil {
 		t.Fatal(err)
@@ -147,10 +154,7 @@ func open(t *testing.T, mode config.Mode, o asl.Options) *inside {
 	if err != nil {
 		t.Fatal(err)
 	}
-	containers, err := steps.Containers(s.boot.Link, container.Open)
-	if err != nil {
-		t.Fatal(err)
-	}
+	containers := steps.Containers(s.boot.Link, container.Open)
 	tasks := map[string]asl.Task{}
 	for _, one := range steps.All(s.boot.Base, s.boot.Link, containers, signer, executions.Alive(s.boot)) {
 		tasks[one.Name()+"FunctionArn"] = func(ctx context.Context, in []byte) ([]byte, error) { return s.do(ctx, one, in) }
@@ -341,7 +345,7 @@ func (s *inside) ask(by *authorizer, method, path, body string, header ...string
 // submission is the body of a request for one of the demo's people.
 func (s *inside) submission(person int, more string) string {
 	s.t.Helper()
-	i := s.world.People()[person].Identifiers[0]
+	i := peopleOf(s.t, s.world)[person].Identifiers[0]
 	return fmt.Sprintf(`{"subject": {"identifiers": [{"type": %q, "value": %q}]}%s}`, i.Type, i.Value(), more)
 }
 

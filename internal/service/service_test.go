@@ -59,7 +59,7 @@ func (s *stack) linkIn(path string) string {
 
 // email is the address of one of the demo's people.
 func (s *stack) email(n int) string {
-	for _, i := range s.world.People()[n].Identifiers {
+	for _, i := range peopleOf(s.t, s.world)[n].Identifiers {
 		if i.Type == subject.Email {
 			return i.Value()
 		}
@@ -71,7 +71,7 @@ func (s *stack) email(n int) string {
 // wantNothingPersonal checks what the functions printed.
 func (s *stack) wantNothingPersonal() {
 	s.t.Helper()
-	for _, p := range s.world.People() {
+	for _, p := range peopleOf(s.t, s.world) {
 		for _, i := range p.Identifiers {
 			if len(i.Value()) >= 8 && strings.Contains(s.Printed(), i.Value()) {
 				s.t.Error("an identifier was printed")

@@ -44,21 +44,27 @@ func Apps(l Link) map[string]*appcenter.Client {
 	return out
 }
 
-// Containers opens the export containers of the targets at App Center, by target, with container.Open: programs that read
-// no export do not link it. The error is a fault.BadInput that names the target whose container cannot be used.
-func Containers[C erase.Container](l Link, open func(sas string, transport http.RoundTripper) (C, error)) (map[string]erase.Container, error) {
-	out := map[string]erase.Container{}
+// Containers opens the export containers of the targets at App Center with container.Open, which programs that read no
+// export do not link, and gives each by its target. One that cannot be used is a fault.BadInput that names its target, and
+// keeps nobody from the others.
+func Containers[C erase.Container](l Link, open func(sas string, transport http.RoundTripper) (C, error)) func(target string) (erase.Container, error) {
+	usable, unusable := map[string]erase.Container{}, map[string]error{}
 	for _, t := range l.Targets {
 		if t.Provider != config.AppCenter {
 			continue
 		}
-		c, err := open(t.ExportContainer.Reveal(), l.Transport)
-		if err != nil {
-			return nil, fmt.Errorf("target %s: %w", t.ID, err)
+		if c, err := open(t.ExportContainer.Reveal(), l.Transport); err == nil {
+			usable[t.ID] = c
+		} else {
+			unusable[t.ID] = fmt.Errorf("target %s: %w", t.ID, err)
 		}
-		out[t.ID] = c
 	}
-	return out, nil
+	return func(target string) (erase.Container, error) {
+		if err := unusable[target]; err != nil {
+			return nil, err
+		}
+		return at(usable, target)
+	}
 }
 
 // Profiles makes the clients of the targets at Batch, by target.

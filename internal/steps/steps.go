@@ -17,7 +17,7 @@ const Version = "lethe 0.1.0"
 
 // All makes all steps of the state machine. containers are those of Containers; signer signs certificates; alive tells
 // whether a job is being worked on now.
-func All(b erase.Base, link Link, containers map[string]erase.Container, signer erase.Signer, alive func(ctx context.Context, job string) bool) []step.Step {
+func All(b erase.Base, link Link, containers func(target string) (erase.Container, error), signer erase.Signer, alive func(ctx context.Context, job string) bool) []step.Step {
 	apps, profiles := Apps(link), Profiles(link)
 	return []step.Step{
 		OpenJob(b),
@@ -42,25 +42,25 @@ func OpenJob(b erase.Base) step.Step {
 }
 
 // ExportDevices makes the step of this name.
-func ExportDevices(b erase.Base, apps map[string]*appcenter.Client, containers map[string]erase.Container, alive func(ctx context.Context, job string) bool) step.Step {
+func ExportDevices(b erase.Base, apps map[string]*appcenter.Client, containers func(target string) (erase.Container, error), alive func(ctx context.Context, job string) bool) step.Step {
 	return step.New("ExportDevices", erase.ExportDevices(b, func(target string) (erase.Exporter, erase.Container, error) {
 		app, err := at(apps, target)
 		if err != nil {
 			return nil, nil, err
 		}
-		c, err := at(containers, target)
+		c, err := containers(target)
 		return app, c, err
 	}, alive))
 }
 
 // MatchSubject makes the step of this name.
-func MatchSubject(b erase.Base, containers map[string]erase.Container) step.Step {
-	return step.New("MatchSubject", erase.MatchSubject(b, func(t string) (erase.Container, error) { return at(containers, t) }))
+func MatchSubject(b erase.Base, containers func(target string) (erase.Container, error)) step.Step {
+	return step.New("MatchSubject", erase.MatchSubject(b, containers))
 }
 
 // RemoveExport makes the step of this name.
-func RemoveExport(b erase.Base, containers map[string]erase.Container) step.Step {
-	return step.New("RemoveExport", erase.RemoveExport(b, func(t string) (erase.Container, error) { return at(containers, t) }))
+func RemoveExport(b erase.Base, containers func(target string) (erase.Container, error)) step.Step {
+	return step.New("RemoveExport", erase.RemoveExport(b, containers))
 }
 
 // ListAudiences makes the step of this name.
