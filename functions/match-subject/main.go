@@ -10,6 +10,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/container"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
@@ -20,11 +21,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	lambda.Start(boot.New[erase.MatchSubjectIn](settings, "MatchSubject", func(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		containers, err := steps.Containers(c.Link, container.Open)
-		if err != nil {
-			return step.Step{}, err
-		}
-		return steps.MatchSubject(c.Base, containers, phone.In), nil
+		return steps.MatchSubject(c.Base, containers, phone.In), err
 	}))
 }

@@ -51,10 +51,13 @@ type Cloud struct {
 	secrets *secretsmanager.Client
 }
 
-// Handler is a step that is made in the first invocation, and again when its configuration has become old. It
-// implements lambda.Handler.
+// Handler is a step that is made in the first invocation, and again when its configuration has become old. An input that
+// does not decode is refused before: it costs no call, and is told from a configuration that cannot be used. It implements
+// lambda.Handler.
 type Handler struct {
 	settings Settings
+	name     string
+	takes    func(payload []byte) error
 	build    func(context.Context, *Cloud) (step.Step, error)
 	now      func() time.Time
 	journal  *Journal
@@ -65,17 +68,24 @@ type Handler struct {
 	until time.Time
 }
 
-// New makes the handler of the step that build makes. The process logs to the handler's journal from then on, also what
+// New makes the handler of the step of a name, which build makes, and which takes an In. The process logs to the handler's journal from then on, also what
 // others give to the packages log and slog.
-func New(s Settings, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
+func New[In any](s Settings, name string, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
 	j := NewJournal(s.Stack, os.Stdout, os.Getenv)
 	slog.SetDefault(j.Log)
-	return &Handler{settings: s, build: build, now: time.Now, journal: j}
+	takes := func(payload []byte) error {
+		_, err := step.Decode[In](name, payload)
+		return err
+	}
+	return &Handler{settings: s, name: name, takes: takes, build: build, now: time.Now, journal: j}
 }
 
 // Invoke runs the step on a JSON input. Its error is a messages.InvokeResponse_Error that carries the fault's name.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	end := h.journal.Begin(ctx, payload)
+	if err := h.takes(payload); err != nil { // inputs are small: reading one twice costs less than to hand it on
+		return end(h.name, nil, err)
+	}
 	s, err := h.made(ctx)
 	if err != nil {
 		h.journal.Log.Error("the function could not start", "error", err.Error())

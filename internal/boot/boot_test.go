@@ -100,7 +100,7 @@ func settings(t *testing.T, c *cloud) boot.Settings {
 func TestTheConfigurationIsReadAgain(t *testing.T) {
 	c := newCloud(t)
 	now := time.Now()
-	h := boot.New(settings(t, c), func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	h := boot.New[struct{}](settings(t, c), "Name", func(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		id := c.Link.Targets[0].ID
 		return step.New("Name", func(context.Context, struct{}) (string, error) { return id, nil }), nil
 	})
@@ -227,7 +227,7 @@ func TestTheFunctionsShareATargetsLimit(t *testing.T) {
 	c := newCloud(t)
 	s, now := settings(t, c), time.Now()
 	process := func() (take func(want fault.Name)) {
-		h := boot.New(s, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+		h := boot.New[struct{}](s, "Take", func(_ context.Context, c *boot.Cloud) (step.Step, error) {
 			return step.New("Take", func(ctx context.Context, _ struct{}) (string, error) {
 				ended, err := c.Link.Paces["acme"].Take(ctx)
 				if err == nil {
@@ -279,7 +279,7 @@ func wantNamed(t *testing.T, err error, name fault.Name) {
 // A start that fails is tried again by the next invocation.
 func TestAStartThatFailsIsAnErrorWithAName(t *testing.T) {
 	c := newCloud(t)
-	h := boot.New(settings(t, c), func(context.Context, *boot.Cloud) (step.Step, error) {
+	h := boot.New[struct{}](settings(t, c), "Nothing", func(context.Context, *boot.Cloud) (step.Step, error) {
 		return step.New("Nothing", func(context.Context, struct{}) (string, error) { return "", nil }), nil
 	})
 	h.To(c)
