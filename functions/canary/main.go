@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
-	"github.com/lethe-dsr/lethe/internal/service"
+	"github.com/lethe-dsr/lethe/internal/service/canary"
 )
 
 func main() {
@@ -16,5 +16,5 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.NewPatient(settings, service.Canary))
+	lambda.Start(boot.NewPatient(settings, "Canary", canary.Function))
 }

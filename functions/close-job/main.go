@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -18,11 +19,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+	lambda.Start(boot.New[erase.CloseJobIn](settings, "CloseJob", func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 		signer, err := c.Signer(ctx)
-		if err != nil {
-			return step.Step{}, err
-		}
-		return steps.CloseJob(c.Base, signer), nil
+		return steps.CloseJob(c.Base, signer), err
 	}))
 }

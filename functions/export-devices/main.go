@@ -10,6 +10,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/container"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
@@ -20,7 +21,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	lambda.Start(boot.New[erase.On](settings, "ExportDevices", func(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		return steps.ExportDevices(c.Base, steps.Apps(c.Link), steps.Containers(c.Link, container.Open), executions.Alive(c)), nil
 	}))
 }

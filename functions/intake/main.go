@@ -8,7 +8,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
-	"github.com/lethe-dsr/lethe/internal/service"
+	"github.com/lethe-dsr/lethe/internal/gateway"
+	"github.com/lethe-dsr/lethe/internal/service/frontdoor"
 )
 
 func main() {
@@ -16,5 +17,5 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, service.Intake))
+	lambda.Start(boot.New[gateway.Event](settings, "Intake", frontdoor.Function))
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/container"
-	"github.com/lethe-dsr/lethe/internal/service"
+	"github.com/lethe-dsr/lethe/internal/service/house"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
 
@@ -19,7 +19,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.NewPatient(settings, func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
-		return service.KeepHouse(ctx, c, container.Open)
+	lambda.Start(boot.NewPatient(settings, "KeepHouse", func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+		return house.Function(ctx, c, container.Open)
 	}))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lethe-dsr/lethe/internal/boot"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -18,7 +19,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	lambda.Start(boot.New[erase.On](settings, "ListAudiences", func(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		return steps.ListAudiences(c.Base, steps.Apps(c.Link)), nil
 	}))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/container"
+	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -19,7 +20,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(boot.New(settings, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	lambda.Start(boot.New[erase.MatchSubjectIn](settings, "MatchSubject", func(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		return steps.MatchSubject(c.Base, steps.Containers(c.Link, container.Open)), nil
 	}))
 }

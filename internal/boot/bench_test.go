@@ -23,52 +23,63 @@ import (
 )
 
 const (
-	coldStarts = 61 // of each function, to its first next call
+	coldStarts = 12 // of each copy of a function, to its first next call and to the answer to an input that it refuses
+	coldCopies = 12 // of each function
 	coldJobs   = 5  // whole jobs, in which each call is a cold start that is answered
+
+	// refused is an input that no function takes, the empty one neither. Each says so before it connects.
+	refused = `[]`
 )
 
-// BenchmarkColdStart starts each function as a process, and one that does nothing by turns with them, in random order and
-// each as often, so that all meet the same machine and none stays in its caches. It prints medians:
+// BenchmarkColdStart starts each function as a process, and one that does nothing among them, in random order and each as
+// often, so that all meet the same machine and none stays in its caches. Copies of the programs are started, new ones every
+// few starts: by how its file happens to lie in memory the same program starts up to 10 % faster or slower until it is
+// written again, which no number of starts evens out. It prints medians, of the two that compare like with like beside the
+// empty one's:
 //
-//	next      from before the process is started until it asks for its first invocation
-//	response  until the first invocation is answered, as it happens in a whole job of the demo's people
-//	AWS       calls in that invocation: Secrets Manager and KMS for the start, DynamoDB, KMS and Step Functions for the step
-//	waiting   the time in which at least one of these was under way, at servers on this machine; a real one takes longer
-//	own       response without waiting: the function's own time, and the provider's simulator's where it calls one
+//	next            from before the process is started until it asks for its first invocation
+//	first response  until that invocation is answered, whose input both refuse as no JSON object: neither calls anything. In
+//	                the empty one aws-lambda-go does so; ours also log it and count it
 //
-// What does nothing calls nothing, so that only next compares like with like. The functions around the state machine have
-// no part in a job: of them only next is measured.
+// and of the calls of whole jobs of the demo's people, which have nothing to be compared with; the functions around the
+// state machine have no part in these:
+//
+//	answer   from before the process is started until it has done its step
+//	AWS      calls in that invocation: Secrets Manager and KMS for the start, DynamoDB, KMS and Step Functions for the step
+//	waiting  the time in which at least one of these was under way, at servers on this machine; a real one takes longer
+//	own      answer without waiting: the function's own time, and the provider's simulator's where it calls one
 func BenchmarkColdStart(b *testing.B) {
-	programs := awstest.Programs(b)
-	empty(b, programs)
+	built := awstest.Programs(b)
+	empty(b, built)
+	functions := folders(b)
 	all := map[string]*started{"empty": {}}
-	folders, err := os.ReadDir("../../functions")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, f := range folders {
-		all[f.Name()] = &started{}
+	for _, name := range functions {
+		all[name] = &started{}
 	}
 	for b.Loop() {
-		starts(b, programs, all)
+		for range coldCopies {
+			starts(b, copied(b, built, append(functions, "empty")), all)
+		}
 		for range coldJobs {
-			answers(b, programs, all)
+			answers(b, built, all)
 		}
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "%-22s %21s  %32s %6s  %15s\n", "", "next", "response", "", "package")
-	fmt.Fprintf(&out, "%-22s %6s %6s %7s  %6s %6s %8s %8s %6s  %7s %7s\n", "function", "ms", "empty", "ratio", "ms", "empty", "own ms", "waiting", "AWS", "MB", "zip MB")
-	for _, f := range folders {
-		name := f.Name()
+	fmt.Fprintf(&out, "%-22s %21s  %21s  %29s  %15s\n", "", "next", "first response", "in a whole job", "package")
+	fmt.Fprintf(&out, "%-22s %6s %6s %7s  %6s %6s %7s  %6s %7s %8s %5s  %7s %7s\n", "function", "ms", "empty", "ratio", "ms", "empty", "ratio", "answer", "own", "waiting", "AWS", "MB", "zip MB")
+	nothing := all["empty"]
+	for _, name := range functions {
 		s := all[name]
-		next, nothing := median(s.next), median(all["empty"].next)
-		raw, zipped := size(b, programs, name)
-		fmt.Fprintf(&out, "%-22s %6.2f %6.2f %6.2fx  %6.1f %6.1f %8.1f %8.1f %6d  %7.1f %7.1f\n", name, ms(next), ms(nothing), float64(next)/float64(nothing),
-			ms(median(s.response)), ms(median(s.emptyResponse)), ms(median(s.own)), ms(median(s.waiting)), median(s.calls), raw, zipped)
-		b.ReportMetric(float64(next)/float64(nothing), name+"-ratio")
+		next, response := ratio(s.next, nothing.next), ratio(s.response, nothing.response)
+		raw, zipped := size(b, built, name)
+		fmt.Fprintf(&out, "%-22s %6.2f %6.2f %6.2fx  %6.2f %6.2f %6.2fx  %6.1f %7.1f %8.1f %5d  %7.1f %7.1f\n", name,
+			ms(median(s.next)), ms(median(nothing.next)), next, ms(median(s.response)), ms(median(nothing.response)), response,
+			ms(median(s.answer)), ms(median(s.own)), ms(median(s.waiting)), median(s.calls), raw, zipped)
+		b.ReportMetric(next, name+"-next-ratio")
+		b.ReportMetric(response, name+"-response-ratio")
 	}
-	raw, zipped := size(b, programs, "empty")
-	fmt.Fprintf(&out, "%-22s %82s  %7.1f %7.1f\n", "empty", "", raw, zipped)
+	raw, zipped := size(b, built, "empty")
+	fmt.Fprintf(&out, "%-22s %76s  %7.1f %7.1f\n", "empty", "", raw, zipped)
 	fmt.Print("\n" + out.String()) // Log cuts it off
 }
 
@@ -82,11 +93,32 @@ func empty(b *testing.B, programs string) {
 	}
 }
 
-// started is what was measured of a function; emptyResponse is of the empty one, called right before with the same payload.
-type started struct {
-	next, response, emptyResponse, own, waiting []time.Duration
-	calls                                       []int
+// copied gives a directory with copies of programs.
+func copied(b *testing.B, programs string, names []string) (dir string) {
+	dir = b.TempDir()
+	for _, name := range names {
+		program, err := os.ReadFile(filepath.Join(programs, name, "bootstrap"))
+		if err == nil {
+			err = os.Mkdir(filepath.Join(dir, name), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name, "bootstrap"), program, 0o755)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	return dir
 }
+
+// started is what was measured of a function.
+type started struct {
+	next, response       []time.Duration
+	answer, own, waiting []time.Duration
+	calls                []int
+}
+
+func ratio(of, to []time.Duration) float64 { return float64(median(of)) / float64(median(to)) }
 
 func median[T time.Duration | int](l []T) T {
 	if len(l) == 0 {
@@ -97,7 +129,7 @@ func median[T time.Duration | int](l []T) T {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// cold starts a function, and has it answer one invocation where there is a payload.
+// cold starts a function, and has it answer one invocation.
 func cold(b *testing.B, programs, name string, env []string, payload []byte) (next, response time.Duration, out []byte, err error) {
 	f := runtimeapi.New(name, filepath.Join(programs, name, "bootstrap"), env, io.Discard)
 	defer f.Close()
@@ -106,11 +138,8 @@ func cold(b *testing.B, programs, name string, env []string, payload []byte) (ne
 		b.Fatal(err)
 	}
 	next = time.Since(began)
-	if payload != nil {
-		out, err = f.Invoke(b.Context(), payload)
-		response = time.Since(began)
-	}
-	return next, response, out, err
+	out, err = f.Invoke(b.Context(), payload)
+	return next, time.Since(began), out, err
 }
 
 func starts(b *testing.B, programs string, all map[string]*started) {
@@ -118,11 +147,15 @@ func starts(b *testing.B, programs string, all map[string]*started) {
 		"LETHE_TABLE=ledger", "LETHE_SEALING_KEY=key", "LETHE_SIGNING_KEY=key", "LETHE_CONFIG=" + awslocal.SecretARN, "LETHE_STATE_MACHINE=" + awslocal.MachineARN, "LETHE_STACK=lethe",
 		"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 	}
+	defer os.RemoveAll(programs)
 	for n := range coldStarts {
 		for name, s := range all { // in another order each time
-			next, _, _, _ := cold(b, programs, name, env, nil)
-			if n > 0 { // the first reads the programs from the disk
-				s.next = append(s.next, next)
+			next, response, _, err := cold(b, programs, name, env, []byte(refused))
+			if err == nil {
+				b.Fatalf("%s takes %s", name, refused)
+			}
+			if n > 0 { // the first one fills caches
+				s.next, s.response = append(s.next, next), append(s.response, response)
 			}
 		}
 	}
@@ -145,15 +178,11 @@ func answers(b *testing.B, programs string, all map[string]*started) {
 			turn.Lock()
 			defer turn.Unlock()
 			s := all[name]
-			_, nothing, _, err := cold(b, programs, "empty", c.Environment(), in)
-			if err != nil {
-				b.Error(err)
-			}
 			m.reset()
-			_, response, out, err := cold(b, programs, name, c.Environment(), in)
+			_, answer, out, err := cold(b, programs, name, c.Environment(), in)
 			calls, waiting := m.reset()
-			s.emptyResponse, s.response = append(s.emptyResponse, nothing), append(s.response, response)
-			s.calls, s.waiting, s.own = append(s.calls, calls), append(s.waiting, waiting), append(s.own, response-waiting)
+			s.calls, s.waiting = append(s.calls, calls), append(s.waiting, waiting)
+			s.answer, s.own = append(s.answer, answer), append(s.own, answer-waiting)
 			return out, err
 		}
 	}

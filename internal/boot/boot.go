@@ -57,10 +57,13 @@ type Cloud struct {
 	secrets *secretsmanager.Client
 }
 
-// Handler is a step that is made in the first invocation, and again when its configuration has become old. It
-// implements lambda.Handler.
+// Handler is a step that is made in the first invocation, and again when its configuration has become old. An input that
+// does not decode is refused before: it costs no call, and is told from a configuration that cannot be used. It implements
+// lambda.Handler.
 type Handler struct {
 	settings Settings
+	name     string
+	takes    func(payload []byte) error
 	build    func(context.Context, *Cloud) (step.Step, error)
 	patient  bool // it has nothing to do as long as there is no configuration
 	now      func() time.Time
@@ -72,18 +75,23 @@ type Handler struct {
 	until time.Time
 }
 
-// New makes the handler of the step that build makes. The process logs to the handler's journal from then on, also what
-// others give to the packages log and slog.
-func New(s Settings, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
+// New makes the handler of the step of a name, which build makes, and which takes an In. The process logs to the handler's
+// journal from then on, also what others give to the packages log and slog.
+func New[In any](s Settings, name string, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
 	j := NewJournal(s.Stack, os.Stdout, os.Getenv)
 	slog.SetDefault(j.Log)
-	return &Handler{settings: s, build: build, now: time.Now, journal: j}
+	takes := func(payload []byte) error {
+		_, err := step.Decode[In](name, payload)
+		return err
+	}
+	return &Handler{settings: s, name: name, takes: takes, build: build, now: time.Now, journal: j}
 }
 
 // NewPatient makes the handler of a function that the clock calls. As long as the secret holds the Starter it does nothing,
-// says so in the log, and ends well: nobody waits for its answer, and a new stack has nothing to be told or tidied.
-func NewPatient(s Settings, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
-	h := New(s, build)
+// says so in the log, and ends well: nobody waits for its answer, and a new stack has nothing to be told or tidied. Its
+// input is any object.
+func NewPatient(s Settings, name string, build func(context.Context, *Cloud) (step.Step, error)) *Handler {
+	h := New[struct{}](s, name, build)
 	h.patient = true
 	return h
 }
@@ -91,6 +99,9 @@ func NewPatient(s Settings, build func(context.Context, *Cloud) (step.Step, erro
 // Invoke runs the step on a JSON input. Its error is a messages.InvokeResponse_Error that carries the fault's name.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	end := h.journal.Begin(ctx, payload)
+	if err := h.takes(payload); err != nil { // inputs are small: reading one twice costs less than to hand it on
+		return end(h.name, nil, err)
+	}
 	s, err := h.made(ctx)
 	if h.patient && errors.Is(err, errStarter) {
 		h.journal.Log.Warn("nothing was done", "error", err.Error())

@@ -100,7 +100,7 @@ func settings(t *testing.T, c *cloud) boot.Settings {
 func TestTheConfigurationIsReadAgain(t *testing.T) {
 	c := newCloud(t)
 	now := time.Now()
-	h := boot.New(settings(t, c), func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	h := boot.New[struct{}](settings(t, c), "Name", func(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		id := c.Link.Targets[0].ID
 		return step.New("Name", func(context.Context, struct{}) (string, error) { return id, nil }), nil
 	})
@@ -141,19 +141,19 @@ func TestWithoutAConfigurationThereIsNothingToDo(t *testing.T) {
 		return step.New("Name", func(context.Context, struct{}) (string, error) { return "done", nil }), nil
 	}
 	for _, call := range []struct {
-		make       func(boot.Settings, func(context.Context, *boot.Cloud) (step.Step, error)) *boot.Handler
+		make       func(boot.Settings, string, func(context.Context, *boot.Cloud) (step.Step, error)) *boot.Handler
 		configured string
 		want       string // a part of the error, or the answer
 		logged     string
 	}{
 		{boot.NewPatient, boot.Starter, `{}`, `"level":"WARN","message":"nothing was done"`},
 		{boot.NewPatient, "controller: x\ntargets: []\n", "BadInput", `"level":"ERROR"`}, // which somebody stored
-		{boot.New, boot.Starter, "no configuration is stored yet", "output Configure"},
+		{boot.New[struct{}], boot.Starter, "no configuration is stored yet", "output Configure"},
 		{boot.NewPatient, strings.Replace(minimal, "ID", "acme", 1), `"done"`, `"level":"INFO"`},
 	} {
 		c.Configure(call.configured)
 		var log strings.Builder
-		h := call.make(s, build)
+		h := call.make(s, "Name", build)
 		h.To(&log)
 		out, err := h.Invoke(t.Context(), []byte(`{}`))
 		if got := fmt.Sprint(string(out), err); !strings.Contains(got, call.want) || (err == nil) == strings.Contains(log.String(), `"level":"ERROR"`) {
@@ -259,7 +259,7 @@ func TestTheFunctionsShareATargetsLimit(t *testing.T) {
 	c := newCloud(t)
 	s, now := settings(t, c), time.Now()
 	process := func() (take func(want fault.Name)) {
-		h := boot.New(s, func(_ context.Context, c *boot.Cloud) (step.Step, error) {
+		h := boot.New[struct{}](s, "Take", func(_ context.Context, c *boot.Cloud) (step.Step, error) {
 			return step.New("Take", func(ctx context.Context, _ struct{}) (string, error) {
 				ended, err := c.Link.Paces["acme"].Take(ctx)
 				if err == nil {
@@ -311,7 +311,7 @@ func wantNamed(t *testing.T, err error, name fault.Name) {
 // A start that fails is tried again by the next invocation.
 func TestAStartThatFailsIsAnErrorWithAName(t *testing.T) {
 	c := newCloud(t)
-	h := boot.New(settings(t, c), func(context.Context, *boot.Cloud) (step.Step, error) {
+	h := boot.New[struct{}](settings(t, c), "Nothing", func(context.Context, *boot.Cloud) (step.Step, error) {
 		return step.New("Nothing", func(context.Context, struct{}) (string, error) { return "", nil }), nil
 	})
 	h.To(c)

@@ -6,8 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"regexp"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -75,9 +74,13 @@ func (w within) WithGroup(name string) slog.Handler {
 	return within{w.Handler.WithGroup(name), w.invocation}
 }
 
-// id is what a job or a target may be called in a log. An execution's name can be chosen by whoever starts it, and could be
-// an address.
-var id = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`) })
+// isID tells whether v is what a job or a target may be called in a log. An execution's name can be chosen by whoever starts it, and could be
+// an address. Without a regular expression, as in metric.
+func isID(v string) bool {
+	return v != "" && len(v) <= 80 && !strings.ContainsFunc(v, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-'
+	})
+}
 
 // Begin begins an invocation; end ends it: it logs how it went, counts a fault, writes the metrics, and gives the answer
 // back as it is. name is what the function does: the step's name, or another function's.
@@ -89,10 +92,10 @@ func (j *Journal) Begin(ctx context.Context, payload []byte) (end func(name stri
 	}
 	var in struct{ Job, Target any }
 	_ = json.Unmarshal(payload, &in) // what does not decode is for the step to refuse
-	if job, ok := in.Job.(string); ok && id().MatchString(job) {
+	if job, ok := in.Job.(string); ok && isID(job) {
 		about = append(about, slog.String("job", job))
 	}
-	if target, ok := in.Target.(string); ok && id().MatchString(target) {
+	if target, ok := in.Target.(string); ok && isID(target) {
 		about = append(about, slog.String("target", target))
 	}
 	j.invocation.Store(&about) // until the next one: Lambda's library logs an error after its end

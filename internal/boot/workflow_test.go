@@ -113,7 +113,7 @@ func (s *noted) WriteEach(ctx context.Context, changes ...ledger.Change) ([]int,
 
 // chance is what differs from run to run where the ids are the same: times, months in keys, hashes and digests under a
 // run's own key, and the providers' tokens.
-var chance = regexp.MustCompile(`"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^"]*"|\b20[0-9]{2}-[0-9]{2}\b|\b[0-9a-f]{64}\b|\b[a-z2-7]{26}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
+var chance = regexp.MustCompile(`"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^"]*"|\b[0-3][0-9]T[0-9:.]{12}\b|\b20[0-9]{2}-[0-9]{2}\b|\b[0-9a-f]{64}\b|\b[a-z2-7]{26}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`)
 
 // holds is all that a ledger holds of these keys, without what is chance, its keys at KMS, and the calls to providers of the
 // last minute.

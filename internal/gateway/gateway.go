@@ -11,7 +11,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,24 +19,29 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/lethe-dsr/lethe/internal/fault"
 )
 
 // maxAnswer is what Lambda takes of an answer, with what JSON adds to the body: 6 MB
 // (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 const maxAnswer = 6 << 20
 
-// ErrEvent is an event that is no request of an HTTP API.
-var ErrEvent = errors.New("gateway: the event is no request of an HTTP API in payload format 2.0; connect the function to a route of one")
+// ErrEvent is an event that is no request of an HTTP API. It is a fault.BadInput.
+var ErrEvent = fault.New(fault.BadInput, "the event is no request of an HTTP API in payload format 2.0; connect the function to a route of one")
+
+// Event is a request as an HTTP API hands it to a function. Another event does not decode: the error is ErrEvent.
+type Event struct {
+	request *http.Request
+	caller  Caller
+}
 
 // Answer lets h answer one event. Who the API's authorizer let through is in the context of the http.Request, for Caller.
 // The address of the client is the one that the gateway saw; the host is the one that it was called by, whatever the
-// header says. The error is ErrEvent: an answer that h broke off, or that is larger than Lambda takes, becomes a problem with
-// status 500; the second is logged, because h knows nothing of it.
-func Answer(ctx context.Context, h http.Handler, event []byte, log *slog.Logger) ([]byte, error) {
-	r, err := request(ctx, event)
-	if err != nil {
-		return nil, err
-	}
+// header says. An answer that h broke off, or that is larger than Lambda takes, becomes a problem with status 500; the
+// second is logged, because h knows nothing of it.
+func Answer(ctx context.Context, h http.Handler, event Event, log *slog.Logger) (json.RawMessage, error) {
+	r := event.request.WithContext(context.WithValue(ctx, callerKey{}, event.caller))
 	w := &writer{header: http.Header{}, head: r.Method == http.MethodHead}
 	if !serve(h, w, r) {
 		return encode(broken("The answer broke off."))
@@ -80,17 +84,17 @@ func encode(a events.APIGatewayV2HTTPResponse) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// request makes the http.Request of an event.
-func request(ctx context.Context, event []byte) (*http.Request, error) {
+// UnmarshalJSON makes the http.Request of an event.
+func (event *Event) UnmarshalJSON(payload []byte) error {
 	var e events.APIGatewayV2HTTPRequest
-	if json.Unmarshal(event, &e) != nil || e.Version != "2.0" || e.RequestContext.DomainName == "" {
-		return nil, ErrEvent
+	if json.Unmarshal(payload, &e) != nil || e.Version != "2.0" || e.RequestContext.DomainName == "" {
+		return ErrEvent
 	}
 	body := []byte(e.Body)
 	if e.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(e.Body); err != nil {
-			return nil, ErrEvent
+			return ErrEvent
 		}
 	}
 	// The path comes decoded or not, by what the client sent; a mux takes either.
@@ -98,9 +102,9 @@ func request(ctx context.Context, event []byte) (*http.Request, error) {
 	if p, err := url.PathUnescape(e.RawPath); err == nil && p != e.RawPath {
 		target.Path, target.RawPath = p, e.RawPath
 	}
-	r, err := http.NewRequestWithContext(ctx, cmp.Or(e.RequestContext.HTTP.Method, http.MethodGet), "/", bytes.NewReader(body))
+	r, err := http.NewRequest(cmp.Or(e.RequestContext.HTTP.Method, http.MethodGet), "/", bytes.NewReader(body))
 	if err != nil {
-		return nil, ErrEvent
+		return ErrEvent
 	}
 	r.URL, r.RequestURI = &target, target.RequestURI()
 	r.Host = e.RequestContext.DomainName
@@ -113,7 +117,8 @@ func request(ctx context.Context, event []byte) (*http.Request, error) {
 	if len(e.Cookies) > 0 {
 		r.Header.Set("Cookie", strings.Join(e.Cookies, "; "))
 	}
-	return r.WithContext(context.WithValue(r.Context(), callerKey{}, callerOf(e.RequestContext.Authorizer))), nil
+	event.request, event.caller = r, callerOf(e.RequestContext.Authorizer)
+	return nil
 }
 
 // writer collects an answer.

@@ -11,7 +11,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +23,10 @@ const maxLines = 200
 
 // plain is what CloudWatch takes as a dimension's value: printable ASCII, not beginning with a colon. It allows 1,024
 // characters; nothing that is meant to stand here has as many as 200.
-var plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[!-9;-~][ -~]{0,199}$`) })
+// Without a regular expression, as every invocation asks: the first would wait for it to be compiled.
+func plain(v string) bool {
+	return v != "" && len(v) <= 200 && v[0] != ' ' && v[0] != ':' && !strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r > '~' })
+}
 
 // Of is what a number is of: values for the dimensions of its metric, the others empty.
 type Of struct {
@@ -54,7 +56,7 @@ func (o Of) value(d Dimension) string {
 // fits tells whether o has a usable value for every dimension of a metric.
 func (o Of) fits(n Name) bool {
 	for _, d := range By(n) {
-		if !plain().MatchString(o.value(d)) {
+		if !plain(o.value(d)) {
 			return false
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // program is the module's functions and what they refer to. It answers which calls to AWS a function's main can come to.
 //
-// The linker cannot say: something in every program looks methods up by name, so that it keeps all methods of every client.
+// The linker cannot say: templates look methods up by name, so that it keeps all methods of every client beside them.
 // Here a function leads to what it names; a call through an interface leads to that method of every type that was named on
 // the way and fits; and a type that was named leads to its methods that a library could call, such as ServeHTTP. That is more
 // than can happen, never less, as long as clients are not called by reflection.

@@ -27,7 +27,7 @@ func named() []string {
 // delete-install starts DeleteInstall: a folder that starts another step would be deployed under a wrong name.
 func TestEveryStepIsAFunctionOfItsName(t *testing.T) {
 	t.Parallel()
-	for name := range inputs() {
+	for name, input := range inputs() {
 		folder := dashed(name, "-")
 		b, err := os.ReadFile("../../functions/" + folder + "/main.go")
 		if err != nil {
@@ -36,6 +36,10 @@ func TestEveryStepIsAFunctionOfItsName(t *testing.T) {
 		}
 		if !bytes.HasPrefix(b, []byte("// Command "+folder+" is the function of the step "+name+":")) {
 			t.Errorf("functions/%s does not say which step it is", folder)
+		}
+		// What it refuses before it connects is what the step does not take.
+		if takes := strings.Replace(fmt.Sprintf("boot.New[%T](settings, %q, ", input, name), "[*", "[", 1); !bytes.Contains(b, []byte(takes)) {
+			t.Errorf("functions/%s does not say %s", folder, takes)
 		}
 		for other := range inputs() {
 			if calls := bytes.Contains(b, []byte("return steps."+other+"(")); calls != (other == name) {

@@ -16,7 +16,8 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awsfault"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/ledger"
-	"github.com/lethe-dsr/lethe/internal/service"
+	"github.com/lethe-dsr/lethe/internal/service/canary"
+	"github.com/lethe-dsr/lethe/internal/service/tell"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
 
@@ -239,11 +240,11 @@ func tellWaits(t *testing.T, s *inside) {
 	if a := s.ask(nil, "POST", "/", "wish=erase&phone=&account=&email="+s.emailOf(0), "origin", insideURL); a.StatusCode != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.StatusCode, a.Body)
 	}
-	tell := s.function(service.Tell)
+	teller := s.function(tell.Function)
 	s.Dynamo.Forget()
 	ended := make(chan string, 1)
 	go func() {
-		out, err := tell.Invoke(t.Context(), []byte(`{}`))
+		out, err := teller.Invoke(t.Context(), []byte(`{}`))
 		ended <- fmt.Sprint(string(out), err)
 	}()
 	for len(s.Dynamo.Calls()) == 0 { // until it has looked
@@ -264,7 +265,7 @@ func tellWaits(t *testing.T, s *inside) {
 // A door that nobody opens is counted, and what the canary filed does not stay.
 func canaryCounts(t *testing.T, s *inside) {
 	s.boot.Link.Transport = refusing{}
-	if _, err := s.function(service.Canary).Invoke(t.Context(), []byte(`{}`)); err != nil { // nothing for the dead letters
+	if _, err := s.function(canary.Function).Invoke(t.Context(), []byte(`{}`)); err != nil { // nothing for the dead letters
 		t.Error(err)
 	}
 	s.wantMetrics(map[string]float64{"CanaryRuns Stack=lethe": 1, "CanaryFailures Stack=lethe": 1})
@@ -280,7 +281,7 @@ func canaryWithoutMail(t *testing.T, s *inside) {
 			return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{"X-Amzn-Errortype": {says}, "Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader("{}"))}, nil
 		})
 		s.boot.Link.Transport = opening{s}
-		if _, err := s.function(service.Canary).Invoke(t.Context(), []byte(`{}`)); err != nil {
+		if _, err := s.function(canary.Function).Invoke(t.Context(), []byte(`{}`)); err != nil {
 			t.Error(err)
 		}
 		s.wantMetrics(map[string]float64{"CanaryRuns Stack=lethe": 1, "CanaryFailures Stack=lethe": failures})

@@ -33,7 +33,9 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/metric/metrictest"
 	"github.com/lethe-dsr/lethe/internal/provider"
-	"github.com/lethe-dsr/lethe/internal/service"
+	"github.com/lethe-dsr/lethe/internal/service/frontdoor"
+	"github.com/lethe-dsr/lethe/internal/service/house"
+	"github.com/lethe-dsr/lethe/internal/service/tell"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -253,10 +255,10 @@ func (s *inside) function(make func(context.Context, *boot.Cloud) (step.Step, er
 // keep keeps house once.
 func (s *inside) keep() error {
 	s.t.Helper()
-	house := func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
-		return service.KeepHouse(ctx, c, container.Open)
+	function := func(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+		return house.Function(ctx, c, container.Open)
 	}
-	_, err := s.function(house).Invoke(s.t.Context(), []byte(`{}`))
+	_, err := s.function(function).Invoke(s.t.Context(), []byte(`{}`))
 	return err
 }
 
@@ -265,7 +267,7 @@ func (s *inside) tell() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
-	if _, err := s.function(service.Tell).Invoke(ctx, []byte(`{}`)); err != nil {
+	if _, err := s.function(tell.Function).Invoke(ctx, []byte(`{}`)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -329,7 +331,7 @@ func (s *inside) ask(by *authorizer, method, path, body string, header ...string
 		s.t.Fatal(err)
 	}
 	if s.door.Name() == "" {
-		s.door = s.function(service.Intake)
+		s.door = s.function(frontdoor.Function)
 	}
 	out, err := s.door.Invoke(s.t.Context(), in)
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamostore"
-	"github.com/lethe-dsr/lethe/internal/service"
+	"github.com/lethe-dsr/lethe/internal/service/house"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
@@ -176,7 +176,7 @@ func (s *still) keeper(call func(op string)) step.Step {
 	c.Base.Ledger = ledger.New(dynamostore.New(s.Dynamo.Client(func(o *dynamodb.Options) {
 		o.HTTPClient, o.DisableValidateResponseChecksum = announced{s.inside, call}, true
 	}), awslocal.Table))
-	one, err := service.KeepHouse(s.t.Context(), &c, container.Open)
+	one, err := house.Function(s.t.Context(), &c, container.Open)
 	if err != nil {
 		s.t.Fatal(err)
 	}

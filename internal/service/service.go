@@ -1,5 +1,6 @@
-// Package service is on AWS what `lethe serve` is on one machine, in four functions around the state machine: the door
-// (intake), the outbox (tell), housekeeping (keep-house) and a canary.
+// Package service is what the functions around the state machine share: the door (frontdoor), the outbox (tell), housekeeping
+// (house) and the canary. Together they are on AWS what `lethe serve` is on one machine. Each is a package of its own, so
+// that a function links, and at every start initialises, only what it uses.
 package service
 
 import (
@@ -13,8 +14,8 @@ import (
 	"github.com/lethe-dsr/lethe/internal/link"
 )
 
-// open makes the desk of the configuration, without an engine: who only tells or looks can start nothing.
-func open(c *boot.Cloud) (intake.Desk, error) {
+// Open makes the desk of the configuration, without an engine: who only tells or looks can start nothing.
+func Open(c *boot.Cloud) (intake.Desk, error) {
 	at := c.Settings.URL
 	if at == nil {
 		return intake.Desk{}, fault.New(fault.BadInput, "the function's environment: LETHE_URL is not set; template.yaml sets it")
@@ -28,18 +29,18 @@ func open(c *boot.Cloud) (intake.Desk, error) {
 	return intake.Desk{Base: c.Base, Links: link.Maker{Base: at, Digest: c.Base.Seal.Digest}}, nil
 }
 
-// keepTime is what a function leaves of its time for writing down where it stands.
-const keepTime = 15 * time.Second
+// KeepTime is what a function leaves of its time for writing down where it stands.
+const KeepTime = 15 * time.Second
 
-// timeLeft tells whether a function has time to begin another piece of its work.
-func timeLeft(ctx context.Context) bool {
+// TimeLeft tells whether a function has time to begin another piece of its work.
+func TimeLeft(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) > keepTime)
+	return ctx.Err() == nil && (!ok || time.Until(deadline) > KeepTime)
 }
 
-// pause waits; false when the function has no time to begin something after it.
-func pause(ctx context.Context, d time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline)-d <= keepTime {
+// Pause waits; false when the function has no time to begin something after it.
+func Pause(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline)-d <= KeepTime {
 		return false
 	}
 	timer := time.NewTimer(d)
@@ -48,8 +49,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
-		return timeLeft(ctx)
+		return TimeLeft(ctx)
 	}
 }
 
-var errNoMail = errors.New("the configuration names nobody that mails come from: set serve.mail.from to an address of the identity that Amazon SES verified")
+// ErrNoMail is said where mails should be sent.
+var ErrNoMail = errors.New("the configuration names nobody that mails come from: set serve.mail.from to an address of the identity that Amazon SES verified")

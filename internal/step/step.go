@@ -5,6 +5,7 @@ package step
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
@@ -21,9 +22,9 @@ type Step struct {
 // New makes a step of a function. Its name is the one in the state machine's substitutions, without "FunctionArn".
 func New[In, Out any](name string, run func(context.Context, In) (Out, error)) Step {
 	return Step{name: name, invoke: func(ctx context.Context, payload []byte) ([]byte, error) {
-		var in In
-		if err := json.Unmarshal(payload, &in); err != nil {
-			return nil, Named(name, fault.New(fault.BadInput, "the input is not the JSON that this step takes"))
+		in, err := Decode[In](name, payload)
+		if err != nil {
+			return nil, err
 		}
 		out, err := run(ctx, in)
 		if err != nil {
@@ -31,6 +32,19 @@ func New[In, Out any](name string, run func(context.Context, In) (Out, error)) S
 		}
 		return json.Marshal(out)
 	}}
+}
+
+// Decode reads the input of the step of a name. Its error is as one of Invoke, a fault.BadInput. It never repeats the
+// input; an In that reads itself may say by a fault what it takes.
+func Decode[In any](step string, payload []byte) (in In, err error) {
+	if err = json.Unmarshal(payload, &in); err == nil {
+		return in, nil
+	}
+	var said *fault.Error
+	if !errors.As(err, &said) {
+		err = fault.New(fault.BadInput, "the input is not the JSON that this step takes")
+	}
+	return in, Named(step, err)
 }
 
 // Name is the step's name, such as DeleteInstall.

@@ -56,3 +56,16 @@ func TestBadInputIsNamedAndNotRepeated(t *testing.T) {
 		t.Errorf("%s", b)
 	}
 }
+
+type picky struct{}
+
+func (*picky) UnmarshalJSON([]byte) error { return fault.New(fault.BadInput, "want another") }
+
+func TestAnInputMaySayWhatItTakes(t *testing.T) {
+	t.Parallel()
+	_, err := New("Echo", func(context.Context, picky) (in, error) { return in{}, nil }).Invoke(t.Context(), []byte(`{}`))
+	var named messages.InvokeResponse_Error
+	if !errors.As(err, &named) || named.Type != "BadInput" || named.Message != "Echo: want another" {
+		t.Errorf("got %+v", err)
+	}
+}

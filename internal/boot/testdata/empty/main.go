@@ -3,11 +3,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
 func main() {
-	lambda.Start(func(context.Context, json.RawMessage) (struct{}, error) { return struct{}{}, nil })
+	lambda.Start(func(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil })
 }

@@ -1,4 +1,5 @@
-package service
+// Package canary is the function that proves that the door is open.
+package canary
 
 import (
 	"context"
@@ -15,6 +16,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/metric"
+	"github.com/lethe-dsr/lethe/internal/service"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
 
@@ -25,11 +27,11 @@ const (
 	maxPage  = 1 << 20
 )
 
-// Canary makes the function that proves that the door is open: it goes the way of a person, from the form's page over
-// what is typed into it and the mail to the page that asks for confirmation, with a request that is marked as the
-// canary's. Nobody is searched for, and the request is destroyed at the end. Its input does not matter.
-func Canary(_ context.Context, c *boot.Cloud) (step.Step, error) {
-	desk, err := open(c)
+// Function makes the function: it goes the way of a person, from the form's page over what is typed into it and the mail to
+// the page that asks for confirmation, with a request that is marked as the canary's. Nobody is searched for, and the
+// request is destroyed at the end. What is in its input does not matter.
+func Function(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	desk, err := service.Open(c)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -37,7 +39,7 @@ func Canary(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		Timeout: callTime, Transport: c.Link.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return step.New("Canary", func(ctx context.Context, _ any) (struct{}, error) {
+	return step.New("Canary", func(ctx context.Context, _ struct{}) (struct{}, error) {
 		c.Journal.Metrics.Add(metric.CanaryRuns, 1, metric.Of{})
 		c.Journal.Metrics.Gauge(metric.CanaryFailures, 0, metric.Of{}) // the alarm takes them off the runs: they must be there
 		err := canary{desk: desk, client: client}.sing(ctx)
@@ -56,7 +58,7 @@ type canary struct {
 
 func (c canary) sing(ctx context.Context) (err error) {
 	if c.desk.Config.Serve.Mail.From == "" {
-		return errNoMail
+		return service.ErrNoMail
 	}
 	id := c.desk.NewID()
 	defer func() { // also what was filed before something failed
@@ -87,7 +89,7 @@ func (c canary) sing(ctx context.Context) (err error) {
 		if waits, err = c.desk.Ledger.Untold(ctx, id); err != nil {
 			return err
 		}
-		if waits && (time.Now().After(until) || !pause(ctx, mailLook)) {
+		if waits && (time.Now().After(until) || !service.Pause(ctx, mailLook)) {
 			return closed("the mail: it was not sent within %s; look at the log of the function tell", mailTime)
 		}
 	}

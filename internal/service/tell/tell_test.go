@@ -1,10 +1,12 @@
-package service
+package tell
 
 import (
 	"context"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lethe-dsr/lethe/internal/service"
 )
 
 // A pass that Lambda cuts off has sent what it did not write down, and one that outlives its lease meets another.
@@ -13,7 +15,7 @@ func TestAPassEndsWithItsLeaseAndBeforeItsFunction(t *testing.T) {
 	for name, c := range map[string]struct{ asked, left, want time.Duration }{
 		"much time is left":        {0, 10 * time.Minute, lease},
 		"the lease took its time":  {5 * time.Second, 10 * time.Minute, lease - 5*time.Second},
-		"the function ends sooner": {0, 40 * time.Second, 40*time.Second - keepTime},
+		"the function ends sooner": {0, 40 * time.Second, 40*time.Second - service.KeepTime},
 		"nearly no time is left":   {0, 10 * time.Second, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

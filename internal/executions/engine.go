@@ -1,4 +1,4 @@
-package service
+package executions
 
 import (
 	"context"
@@ -25,17 +25,18 @@ const (
 	answerTime = 10 * time.Second
 )
 
-// engine is the intake.Engine on Step Functions.
-type engine struct {
+// Engine is the intake.Engine on Step Functions.
+type Engine struct {
 	erase.Base
 	client   *sfn.Client
 	settings boot.Settings
 	refused  func(ctx context.Context, err error) error
 }
 
-func newEngine(c *boot.Cloud) engine {
+// NewEngine makes an engine.
+func NewEngine(c *boot.Cloud) Engine {
 	client := sfn.NewFromConfig(c.AWS)
-	return engine{Base: c.Base, client: client, settings: c.Settings, refused: func(ctx context.Context, err error) error {
+	return Engine{Base: c.Base, client: client, settings: c.Settings, refused: func(ctx context.Context, err error) error {
 		var named *fault.Error
 		if err == nil || errors.As(err, &named) {
 			return err
@@ -57,7 +58,7 @@ func within(ctx context.Context, call func(context.Context) error) error {
 
 // Start begins a job over requests. Its places are reserved before its execution begins; one that never begins leaves the
 // requests free.
-func (e engine) Start(ctx context.Context, requests []string, mode config.Mode) (string, error) {
+func (e Engine) Start(ctx context.Context, requests []string, mode config.Mode) (string, error) {
 	if mode == config.Preview {
 		ok, err := e.Ledger.Allow(ctx, "previews", maxPreviews, time.Hour, e.Now())
 		if err != nil {
@@ -97,7 +98,7 @@ func (e engine) Start(ctx context.Context, requests []string, mode config.Mode) 
 
 // Decide writes down a person's word on a plan, and lets its execution go on. An execution that does not wait any more is
 // found out before anything is written: what the evidence calls approved must not have been kept for lack of an answer.
-func (e engine) Decide(ctx context.Context, id string, word erase.Word) error {
+func (e Engine) Decide(ctx context.Context, id string, word erase.Word) error {
 	job, err := e.Ledger.Job(ctx, id)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
@@ -111,7 +112,7 @@ func (e engine) Decide(ctx context.Context, id string, word erase.Word) error {
 	case job.Token == "":
 		return nothingWaits(id)
 	default:
-		waits, err := e.beat(ctx, job.Token)
+		waits, err := e.Beat(ctx, job.Token)
 		if err != nil {
 			return err
 		}
@@ -129,7 +130,7 @@ func (e engine) Decide(ctx context.Context, id string, word erase.Word) error {
 		return err
 	}
 	slog.InfoContext(ctx, "a plan was decided", "job", id, "approved", word.Approved, "by", word.By)
-	return e.answer(ctx, token)
+	return e.Answer(ctx, token)
 }
 
 // said tells whether this very word on a plan was given before.
@@ -139,8 +140,8 @@ func nothingWaits(job string) error {
 	return fault.New(fault.WrongPlan, "job %s: nothing waits for approval, or its time is over", job)
 }
 
-// answer lets an execution go on whose plan was decided. It is no error when it has gone on already.
-func (e engine) answer(ctx context.Context, token string) error {
+// Answer lets an execution go on whose plan was decided. It is no error when it has gone on already.
+func (e Engine) Answer(ctx context.Context, token string) error {
 	output := "{}"
 	err := within(ctx, func(ctx context.Context) error {
 		_, err := e.client.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &output})
@@ -152,8 +153,8 @@ func (e engine) answer(ctx context.Context, token string) error {
 	return e.refused(ctx, err)
 }
 
-// beat tells Step Functions that somebody still knows of a plan that waits, and gives whether it does.
-func (e engine) beat(ctx context.Context, token string) (waits bool, err error) {
+// Beat tells Step Functions that somebody still knows of a plan that waits, and gives whether it does.
+func (e Engine) Beat(ctx context.Context, token string) (waits bool, err error) {
 	err = within(ctx, func(ctx context.Context) error {
 		_, err := e.client.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: &token})
 		return err
@@ -172,12 +173,12 @@ func over(err error) bool {
 }
 
 // Tell does nothing: the table's stream wakes the function that tells.
-func (engine) Tell() {}
+func (Engine) Tell() {}
 
-// stopped tells since when an execution has ended, and whether it has. One that Step Functions does not know has ended at
+// Stopped tells since when an execution has ended, and whether it has. One that Step Functions does not know has ended at
 // the zero time: it is forgotten, never was, or began a moment ago, for DescribeExecution lags behind
 // (https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html).
-func (e engine) stopped(ctx context.Context, job string) (at time.Time, ended bool, err error) {
+func (e Engine) Stopped(ctx context.Context, job string) (at time.Time, ended bool, err error) {
 	arn := e.settings.Execution(job)
 	out, err := e.client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn, IncludedData: types.IncludedDataMetadataOnly})
 	var unknown *types.ExecutionDoesNotExist

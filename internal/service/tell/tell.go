@@ -1,4 +1,5 @@
-package service
+// Package tell is the function that tells people and systems what became of requests.
+package tell
 
 import (
 	"context"
@@ -14,6 +15,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/mail"
 	"github.com/lethe-dsr/lethe/internal/opendsr"
 	"github.com/lethe-dsr/lethe/internal/outbox"
+	"github.com/lethe-dsr/lethe/internal/service"
 	"github.com/lethe-dsr/lethe/internal/step"
 )
 
@@ -32,10 +34,10 @@ type Telling struct {
 	Busy   bool `json:"busy,omitempty"` // another invocation worked on the outbox all the time
 }
 
-// Tell makes the function that tells people and systems what became of requests. The table's stream wakes it when there
-// is news, and a schedule for retries; its input does not matter.
-func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
-	desk, err := open(c)
+// Function makes the function. The table's stream wakes it when there is news, and a schedule for retries; what is in its
+// input does not matter.
+func Function(_ context.Context, c *boot.Cloud) (step.Step, error) {
+	desk, err := service.Open(c)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -60,7 +62,7 @@ func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
 		Report: func(d outbox.Delivery) { c.Journal.Metrics.Message(d.Receiver, string(d.Result)) },
 	})
 	holder := c.Base.NewID() // of this process, which has one invocation at a time
-	return step.New("Tell", func(ctx context.Context, _ any) (t Telling, err error) {
+	return step.New("Tell", func(ctx context.Context, _ struct{}) (t Telling, err error) {
 		l := c.Base.Ledger
 		defer func() { err = errors.Join(err, l.LetGo(context.WithoutCancel(ctx), "outbox", holder)) }()
 		begun := c.Base.Now()
@@ -72,7 +74,7 @@ func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
 			}
 			if t.Busy = !held; t.Busy {
 				// The other one may be past the news that woke this one.
-				if now.Sub(begun) < lease && pause(ctx, again) {
+				if now.Sub(begun) < lease && service.Pause(ctx, again) {
 					continue
 				}
 				return t, nil
@@ -86,7 +88,7 @@ func Tell(_ context.Context, c *boot.Cloud) (step.Step, error) {
 			}
 			t.Passes++
 			wait := next.Sub(c.Base.Now())
-			if next.IsZero() || wait > soon || !pause(ctx, max(0, wait)) {
+			if next.IsZero() || wait > soon || !service.Pause(ctx, max(0, wait)) {
 				return t, nil
 			}
 		}
@@ -105,7 +107,7 @@ func passInTime(ctx context.Context, out *outbox.Outbox, began time.Time) (time.
 func passEnd(ctx context.Context, began time.Time) time.Time {
 	end := began.Add(lease)
 	if deadline, ok := ctx.Deadline(); ok {
-		if kept := deadline.Add(-min(keepTime, time.Until(deadline)/2)); kept.Before(end) {
+		if kept := deadline.Add(-min(service.KeepTime, time.Until(deadline)/2)); kept.Before(end) {
 			return kept
 		}
 	}
@@ -117,7 +119,7 @@ func mailer(c *boot.Cloud) mail.Sender {
 	m := c.Base.Config.Serve.Mail
 	switch s := m.SMTP; {
 	case m.From == "":
-		slog.Warn("people are told nothing, and nobody can use the form", "error", errNoMail.Error())
+		slog.Warn("people are told nothing, and nobody can use the form", "error", service.ErrNoMail.Error())
 		return nil
 	case s != nil:
 		return mail.NewSMTP(mail.SMTPOptions{

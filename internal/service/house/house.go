@@ -1,4 +1,5 @@
-package service
+// Package house is the function that does what the clock says, but for sweeps.
+package house
 
 import (
 	"context"
@@ -15,11 +16,13 @@ import (
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/duty"
 	"github.com/lethe-dsr/lethe/internal/erase"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/gauge"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/metric"
+	"github.com/lethe-dsr/lethe/internal/service"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/steps"
 )
@@ -35,10 +38,10 @@ const (
 	untaken = 2 * time.Minute
 )
 
-// KeepHouse makes the function that does what the clock says, but for sweeps. Its input does not matter. What fails stops
-// nothing else, and is done again the next time. openContainer is container.Open, which the other functions do not link.
-func KeepHouse[C erase.Container](ctx context.Context, c *boot.Cloud, openContainer func(sas string, transport http.RoundTripper) (C, error)) (step.Step, error) {
-	desk, err := open(c)
+// Function makes the function. What is in its input does not matter. What fails stops nothing else, and is done again the
+// next time. openContainer is container.Open.
+func Function[C erase.Container](ctx context.Context, c *boot.Cloud, openContainer func(sas string, transport http.RoundTripper) (C, error)) (step.Step, error) {
+	desk, err := service.Open(c)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -46,20 +49,20 @@ func KeepHouse[C erase.Container](ctx context.Context, c *boot.Cloud, openContai
 	if err != nil {
 		return step.Step{}, err
 	}
-	e := newEngine(c)
+	e := executions.NewEngine(c)
 	desk.Engine = e
 	h := house{
 		desk: desk, engine: e, metrics: c.Journal.Metrics, closeJob: erase.CloseJob(c.Base, signer, steps.Version),
 		removeExport: steps.RemoveExport(c.Base, steps.Containers(c.Link, openContainer)),
 	}
-	return step.New("KeepHouse", func(ctx context.Context, _ any) (struct{}, error) {
+	return step.New("KeepHouse", func(ctx context.Context, _ struct{}) (struct{}, error) {
 		return struct{}{}, h.keep(ctx)
 	}), nil
 }
 
 type house struct {
 	desk         intake.Desk
-	engine       engine
+	engine       executions.Engine
 	closeJob     func(context.Context, erase.CloseJobIn) (erase.CloseJobOut, error)
 	removeExport step.Step
 	metrics      *metric.Set
@@ -100,7 +103,7 @@ func (h house) neverOpened(ctx context.Context) error {
 		if !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
-		at, ended, err := h.engine.stopped(ctx, id)
+		at, ended, err := h.engine.Stopped(ctx, id)
 		if err == nil && ended && !at.IsZero() && h.desk.Now().Sub(at) >= redriveTime {
 			err = h.desk.Ledger.Uninvite(ctx, id)
 		}
@@ -140,7 +143,7 @@ func (h house) jobs(ctx context.Context) error {
 	}
 	var failed error
 	for _, id := range ids {
-		if !timeLeft(ctx) {
+		if !service.TimeLeft(ctx) {
 			break
 		}
 		if err := h.job(ctx, id); err != nil {
@@ -161,7 +164,7 @@ func (h house) job(ctx context.Context, id string) error {
 	case !job.Closed.IsZero():
 		return l.NotWorking(ctx, id)
 	}
-	at, ended, err := h.engine.stopped(ctx, id)
+	at, ended, err := h.engine.Stopped(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -181,7 +184,7 @@ func (h house) job(ctx context.Context, id string) error {
 		return err
 	}
 	for done := false; !done; {
-		if !timeLeft(ctx) {
+		if !service.TimeLeft(ctx) {
 			return nil
 		}
 		out, err := h.closeJob(ctx, erase.CloseJobIn{Job: id, Pass: job.Pass, Final: true})
@@ -228,9 +231,9 @@ func (h house) wait(ctx context.Context, job ledger.Job) (err error) {
 	switch {
 	case job.Token == "":
 	case job.Decided(): // whoever took the answer may have died before it was told
-		err = h.engine.answer(ctx, job.Token)
+		err = h.engine.Answer(ctx, job.Token)
 	default:
-		_, err = h.engine.beat(ctx, job.Token)
+		_, err = h.engine.Beat(ctx, job.Token)
 	}
 	return err
 }

@@ -1,4 +1,5 @@
-package service
+// Package frontdoor is the function that API Gateway calls: privacy form, API, OpenDSR and console.
+package frontdoor
 
 import (
 	"context"
@@ -12,16 +13,17 @@ import (
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/door"
-	"github.com/lethe-dsr/lethe/internal/fault"
+	"github.com/lethe-dsr/lethe/internal/executions"
 	"github.com/lethe-dsr/lethe/internal/gateway"
 	"github.com/lethe-dsr/lethe/internal/metric"
+	"github.com/lethe-dsr/lethe/internal/service"
 	"github.com/lethe-dsr/lethe/internal/step"
 	"github.com/lethe-dsr/lethe/internal/web"
 )
 
-// Intake makes the function that API Gateway calls: privacy form, API, OpenDSR and console.
-func Intake(ctx context.Context, c *boot.Cloud) (step.Step, error) {
-	desk, err := open(c)
+// Function makes the function.
+func Function(ctx context.Context, c *boot.Cloud) (step.Step, error) {
+	desk, err := service.Open(c)
 	if err != nil {
 		return step.Step{}, err
 	}
@@ -29,10 +31,10 @@ func Intake(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 	if err != nil {
 		return step.Step{}, err
 	}
-	e := newEngine(c)
+	e := executions.NewEngine(c)
 	desk.Engine = e
 	d, err := door.New(door.Options{
-		Desk: desk, Keys: signer.PublicSet(), Board: board{e}, Log: slog.Default(), StreamTime: streamTime,
+		Desk: desk, Keys: signer.PublicSet(), Board: executions.Board{Engine: e}, Log: slog.Default(), StreamTime: streamTime,
 		Gateway: func(r *http.Request, need config.Role) (web.Principal, bool) {
 			return principal(c.Base.Config.Serve.Tokens, r, need)
 		},
@@ -40,12 +42,8 @@ func Intake(ctx context.Context, c *boot.Cloud) (step.Step, error) {
 	if err != nil {
 		return step.Step{}, err
 	}
-	return step.New("Intake", func(ctx context.Context, event json.RawMessage) (json.RawMessage, error) {
-		out, err := gateway.Answer(ctx, counted{d, c.Journal.Metrics}, event, slog.Default())
-		if err != nil {
-			err = fault.New(fault.BadInput, "%v", err)
-		}
-		return out, err
+	return step.New("Intake", func(ctx context.Context, event gateway.Event) (json.RawMessage, error) {
+		return gateway.Answer(ctx, counted{d, c.Journal.Metrics}, event, slog.Default())
 	}), nil
 }
 

@@ -1,4 +1,4 @@
-package service
+package executions
 
 import (
 	"context"
@@ -21,11 +21,11 @@ const (
 	lookTime = 5 * time.Second
 )
 
-// board shows the console which states of an execution are at work, by its history. It is a console.Board.
-type board struct{ engine }
+// Board shows the console which states of an execution are at work, by its history. It is a console.Board.
+type Board struct{ Engine }
 
 // Progress gives the states of a job that are at work; false where Step Functions does not say.
-func (b board) Progress(job string) (live.Progress, bool) {
+func (b Board) Progress(job string) (live.Progress, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
 	arn := b.settings.Execution(job)
@@ -65,7 +65,7 @@ func progress(job string, events []types.HistoryEvent, now time.Time) live.Progr
 }
 
 // Watch calls do once: the answer goes out when it is whole, and the browser asks again.
-func (b board) Watch(ctx context.Context, job string, _ time.Duration, do func(live.Progress) bool) {
+func (b Board) Watch(ctx context.Context, job string, _ time.Duration, do func(live.Progress) bool) {
 	if p, ok := b.Progress(job); ok && do(p) {
 		<-ctx.Done()
 	}
