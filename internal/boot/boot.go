@@ -17,11 +17,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lethe-dsr/lethe/internal/awsjson/kms"
+	"github.com/lethe-dsr/lethe/internal/awsjson/secretsmanager"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/fault"
@@ -144,7 +144,7 @@ func (h *Handler) made(ctx context.Context) (step.Step, error) {
 // configuration, at the same time.
 func connect(ctx context.Context, s Settings) (*Cloud, error) {
 	c := &Cloud{Settings: s, AWS: fromEnvironment()}
-	c.secrets = secretsmanager.NewFromConfig(c.AWS)
+	c.secrets = secretsmanager.New(c.AWS)
 	db := dynamodb.NewFromConfig(c.AWS, func(o *dynamodb.Options) {
 		// The SDK sums up what it reads and leaves the body of a write's answer unread, so that it warned of a wrong sum
 		// after every write. TLS has its own sums.
@@ -164,7 +164,7 @@ func connect(ctx context.Context, s Settings) (*Cloud, error) {
 	both, ctx := errgroup.WithContext(ctx)
 	var sealer *kmskey.Sealer
 	both.Go(func() (err error) {
-		sealer, err = kmskey.OpenSealer(ctx, kms.NewFromConfig(c.AWS), s.SealingKey, c.Base.Ledger.Keep, time.Now)
+		sealer, err = kmskey.OpenSealer(ctx, kms.New(c.AWS), s.SealingKey, c.Base.Ledger.Keep, time.Now)
 		return err
 	})
 	both.Go(func() error { return c.configure(ctx) })
@@ -177,17 +177,17 @@ func connect(ctx context.Context, s Settings) (*Cloud, error) {
 
 // configure reads the configuration.
 func (c *Cloud) configure(ctx context.Context) error {
-	out, err := c.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &c.Settings.Config})
+	text, err := c.secrets.GetSecretValue(ctx, c.Settings.Config)
 	if err != nil {
-		return fmt.Errorf("read the configuration: %w", Refused(ctx, c.secrets.Options().Retryer, "Secrets Manager", err))
+		return fmt.Errorf("read the configuration: %w", Refused(ctx, c.secrets.Retryer(), "Secrets Manager", err))
 	}
-	if out.SecretString == nil {
+	if text == nil {
 		return fault.New(fault.BadInput, "the secret of the configuration is binary; store the document as text")
 	}
-	if *out.SecretString == Starter {
+	if *text == Starter {
 		return errStarter
 	}
-	cfg, err := config.Parse([]byte(*out.SecretString), os.LookupEnv)
+	cfg, err := config.Parse([]byte(*text), os.LookupEnv)
 	if err != nil {
 		return fmt.Errorf("the configuration: %w", err)
 	}
@@ -200,7 +200,7 @@ func (c *Cloud) configure(ctx context.Context) error {
 
 // Signer opens the signing key, and the public halves of the former ones.
 func (c *Cloud) Signer(ctx context.Context) (*kmskey.Signer, error) {
-	return kmskey.OpenSigner(ctx, kms.NewFromConfig(c.AWS), c.Settings.SigningKey, c.Settings.FormerSigningKeys...)
+	return kmskey.OpenSigner(ctx, kms.New(c.AWS), c.Settings.SigningKey, c.Settings.FormerSigningKeys...)
 }
 
 // Refused names what went wrong in a call to AWS, whose own text stays outside.

@@ -31,7 +31,8 @@ type body struct {
 	clients []*types.Named // of AWS, that it makes
 }
 
-var awsClient = regexp.MustCompile(`^github\.com/aws/aws-sdk-go-v2/service/([a-z0-9]+)$`)
+// awsClient is a package with a Client of one service: the SDK's, or one of ours.
+var awsClient = regexp.MustCompile(`^github\.com/(?:aws/aws-sdk-go-v2/service|lethe-dsr/lethe/internal/awsjson)/([a-z0-9]+)$`)
 
 var loaded = sync.OnceValues(func() (*program, error) {
 	cfg := &packages.Config{
@@ -114,13 +115,13 @@ func client(of types.Type) *types.Named {
 	return n
 }
 
-// operation gives the operation of AWS that a function of its SDK calls, such as "dynamodb.Query"; "" for any other.
+// operation gives the operation of AWS that a function of such a package calls, such as "dynamodb.Query"; "" for any other.
 func operation(f *types.Func) string {
 	if f.Pkg() == nil || !awsClient.MatchString(f.Pkg().Path()) {
 		return ""
 	}
-	service, _ := strings.CutPrefix(f.Pkg().Path(), "github.com/aws/aws-sdk-go-v2/service/")
-	if recv := f.Signature().Recv(); recv != nil && client(recv.Type()) != nil && f.Name() != "Options" {
+	service := awsClient.FindStringSubmatch(f.Pkg().Path())[1]
+	if recv := f.Signature().Recv(); recv != nil && client(recv.Type()) != nil && f.Name() != "Options" && f.Name() != "Retryer" {
 		return service + "." + f.Name()
 	}
 	if name, ok := strings.CutPrefix(f.Name(), "New"); ok && strings.HasSuffix(name, "Paginator") {

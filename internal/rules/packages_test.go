@@ -22,7 +22,7 @@ func may() map[string][]string {
 	return map[string][]string{
 		"cmd/lethe":                  {"internal/cli"},
 		"internal/demo":              with("internal/appcenter/appcentertest", "internal/batch/batchtest", "internal/subject", "internal/people"),
-		"internal/boot":              with("internal/config", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/metric", "internal/provider", "internal/seal/kmskey", "internal/step", "internal/steps"),
+		"internal/boot":              with("internal/awsjson/kms", "internal/awsjson/secretsmanager", "internal/config", "internal/erase", "internal/ledger", "internal/ledger/dynamostore", "internal/metric", "internal/provider", "internal/seal/kmskey", "internal/step", "internal/steps"),
 		"internal/service":           with("internal/boot", "internal/intake", "internal/link"),
 		"internal/service/frontdoor": {"internal/boot", "internal/config", "internal/door", "internal/executions", "internal/gateway", "internal/metric", "internal/service", "internal/step", "internal/web"},
 		"internal/service/house":     with("internal/boot", "internal/duty", "internal/erase", "internal/executions", "internal/gauge", "internal/intake", "internal/ledger", "internal/metric", "internal/service", "internal/step", "internal/steps"),
@@ -68,8 +68,11 @@ func may() map[string][]string {
 		"internal/ledger/dynamotest":       {"internal/awsfault"},
 		"internal/ledger/ledgertest":       with("internal/ledger"),
 		"internal/seal":                    base,
-		"internal/seal/kmskey":             with("internal/seal"),
-		"internal/seal/kmstest":            {"internal/awsfault"},
+		"internal/awsjson":                 base,
+		"internal/awsjson/kms":             {"internal/awsjson"},
+		"internal/awsjson/secretsmanager":  {"internal/awsjson"},
+		"internal/seal/kmskey":             with("internal/awsjson/kms", "internal/seal"),
+		"internal/seal/kmstest":            {"internal/awsfault", "internal/awsjson/kms"},
 		"internal/seal/sealtest":           with("internal/seal"),
 		"internal/step":                    base,
 		"internal/steps":                   with("internal/subject", "internal/appcenter", "internal/batch", "internal/config", "internal/erase", "internal/provider", "internal/step"),
@@ -139,7 +142,7 @@ func sources(t *testing.T) []source {
 func TestDependenciesPointOneWay(t *testing.T) {
 	t.Parallel()
 	allowed := may()
-	aws := []string{"internal/awslocal", "internal/boot", "internal/executions", "internal/gateway", "internal/service/house", "internal/service/tell", "internal/step", "internal/local", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/seal/kmskey", "internal/seal/kmstest"}
+	aws := []string{"internal/awsjson", "internal/awsjson/kms", "internal/awsjson/secretsmanager", "internal/awslocal", "internal/boot", "internal/executions", "internal/gateway", "internal/service/house", "internal/service/tell", "internal/step", "internal/local", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/seal/kmskey", "internal/seal/kmstest"}
 	seen := map[string]bool{}
 	for _, s := range sources(t) {
 		seen[s.dir] = true

@@ -17,6 +17,8 @@ func users() map[string][]string {
 	return map[string][]string{
 		"github.com/nyaruka/phonenumbers": {}, // for tests; reads all numbering plans
 		"github.com/Azure/":               {"export-devices", "keep-house", "match-subject", "remove-export"},
+		sdk + "service/kms":               {}, // for tests; awsjson calls it
+		sdk + "service/secretsmanager":    {},
 		sdk + "service/sfn":               {"export-devices", "intake", "keep-house"},
 		sdk + "service/sesv2":             {"tell"},
 		sdk + "config":                    {}, // reads files, logins and instance roles

@@ -16,9 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/kms/types"
-
+	"github.com/lethe-dsr/lethe/internal/awsjson/kms"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/seal"
 )
@@ -104,22 +102,22 @@ func OpenSealer(ctx context.Context, client *kms.Client, key string, keep Keep, 
 // kept gives the data key that the ledger keeps under a name until a time, as KMS encrypted it. Who finds none makes one.
 func (s *state) kept(ctx context.Context, name string, until time.Time, about map[string]string) ([]byte, error) {
 	return s.keep(ctx, name, until, func() ([]byte, error) {
-		out, err := s.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &s.key, KeySpec: types.DataKeySpecAes256, EncryptionContext: about})
+		plain, wrapped, err := s.client.GenerateDataKey(ctx, s.key, about)
 		if err != nil {
 			return nil, failed(ctx, s.client, err)
 		}
-		clear(out.Plaintext) // what is kept counts: somebody else may be faster
-		return out.CiphertextBlob, nil
+		clear(plain) // what is kept counts: somebody else may be faster
+		return wrapped, nil
 	})
 }
 
 // unwrap opens a data key. It names the KMS key: one that KMS would find by itself, in whatever account, is none of ours.
 func (s *state) unwrap(ctx context.Context, wrapped []byte, about map[string]string) ([]byte, error) {
-	out, err := s.client.Decrypt(ctx, &kms.DecryptInput{KeyId: &s.key, CiphertextBlob: wrapped, EncryptionContext: about})
+	plain, err := s.client.Decrypt(ctx, s.key, wrapped, about)
 	if err != nil {
 		return nil, failed(ctx, s.client, err)
 	}
-	return out.Plaintext, nil
+	return plain, nil
 }
 
 // aead is the cipher of a data key, which it wipes. It draws its nonces itself.
@@ -288,12 +286,10 @@ func failed(ctx context.Context, client *kms.Client, err error) error {
 		return ctx.Err()
 	}
 	code := fault.Code(err)
-	var damaged *types.InvalidCiphertextException
-	var foreign *types.IncorrectKeyException
 	switch {
-	case errors.As(err, &damaged), errors.As(err, &foreign):
+	case code == "InvalidCiphertextException", code == "IncorrectKeyException":
 		return fault.New(fault.SealBroken, "KMS does not open a data key (%s); the ledger belongs to another KMS key, or is damaged", code)
-	case client.Options().Retryer.IsErrorRetryable(err):
+	case client.Retryer().IsErrorRetryable(err):
 		return fault.New(fault.Unavailable, "KMS did not do a call after several tries (%s): it is throttled, fails or cannot be reached; run the step again", code)
 	}
 	return fmt.Errorf("KMS refused a call (%s); check that the key is enabled, the region, and what the role and the key's policy allow", code)

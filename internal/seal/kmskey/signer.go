@@ -13,10 +13,9 @@ import (
 	"math/big"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/lethe-dsr/lethe/internal/awsjson/kms"
 	"github.com/lethe-dsr/lethe/internal/seal"
 )
 
@@ -52,13 +51,13 @@ func OpenSigner(ctx context.Context, client *kms.Client, key string, former ...s
 }
 
 func publicKey(ctx context.Context, client *kms.Client, id string) (jose.JSONWebKey, error) {
-	out, err := client.GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &id})
+	der, usage, err := client.GetPublicKey(ctx, id)
 	if err != nil {
 		return jose.JSONWebKey{}, failed(ctx, client, err)
 	}
-	parsed, err := x509.ParsePKIXPublicKey(out.PublicKey)
+	parsed, err := x509.ParsePKIXPublicKey(der)
 	key, ok := parsed.(*ecdsa.PublicKey)
-	if err != nil || !ok || key.Curve != elliptic.P256() || out.KeyUsage != types.KeyUsageTypeSignVerify {
+	if err != nil || !ok || key.Curve != elliptic.P256() || usage != "SIGN_VERIFY" {
 		return jose.JSONWebKey{}, errors.New("the KMS key is none for ES256; make one of key spec ECC_NIST_P256 and usage SIGN_VERIFY")
 	}
 	return seal.PublicKey(key)
@@ -90,17 +89,15 @@ func (s signing) Algs() []jose.SignatureAlgorithm { return []jose.SignatureAlgor
 // SignPayload gives r and s of 32 bytes each (RFC 7518, 3.4); KMS gives them in DER.
 func (s signing) SignPayload(payload []byte, _ jose.SignatureAlgorithm) ([]byte, error) {
 	hash := sha256.Sum256(payload)
-	out, err := s.client.Sign(s.ctx, &kms.SignInput{
-		KeyId: &s.key, Message: hash[:], MessageType: types.MessageTypeDigest, SigningAlgorithm: types.SigningAlgorithmSpecEcdsaSha256,
-	})
+	signature, err := s.client.Sign(s.ctx, s.key, hash[:])
 	if err != nil {
 		return nil, failed(s.ctx, s.client, err)
 	}
-	if !ecdsa.VerifyASN1(s.public.Key.(*ecdsa.PublicKey), hash[:], out.Signature) {
+	if !ecdsa.VerifyASN1(s.public.Key.(*ecdsa.PublicKey), hash[:], signature) {
 		return nil, errors.New("KMS signed with another key than the one it gave at the start; is an alias given that was moved? Start again")
 	}
 	var pair struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(out.Signature, &pair); err != nil {
+	if _, err := asn1.Unmarshal(signature, &pair); err != nil {
 		return nil, errors.New("KMS gave no signature in DER")
 	}
 	return append(pair.R.FillBytes(make([]byte, 32)), pair.S.FillBytes(make([]byte, 32))...), nil

@@ -24,7 +24,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/lethe-dsr/lethe/internal/awsjson/kms"
 
 	"github.com/lethe-dsr/lethe/internal/awsfault"
 )
@@ -77,17 +78,23 @@ func Start(t interface{ Cleanup(func()) }) *Server {
 	return s
 }
 
-// Client is the SDK's client for the Server, with three tries and no time between them. Options come after its own.
-func (s *Server) Client(options ...func(*kms.Options)) *kms.Client {
-	return kms.New(kms.Options{
+// Config leads a client of KMS to the Server, with three tries and no time between them.
+func (s *Server) Config() aws.Config {
+	return aws.Config{
 		BaseEndpoint: aws.String(s.URL),
 		Region:       Region,
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
-		}),
-	}, options...)
+		HTTPClient:   http.DefaultClient,
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+			})
+		},
+	}
 }
+
+// Client calls the Server by its Config.
+func (s *Server) Client() *kms.Client { return kms.New(s.Config()) }
 
 // SealingKey makes a symmetric key and gives its ARN.
 func (s *Server) SealingKey() (arn string) {

@@ -70,7 +70,7 @@ func TestOnlyTheProtocolIsSpoken(t *testing.T) {
 func TestDataKeysOpenAsTheyWereMade(t *testing.T) {
 	t.Parallel()
 	s := Start(t)
-	client, key, other := s.Client(), s.SealingKey(), s.SealingKey()
+	client, key, other := kms.NewFromConfig(s.Config()), s.SealingKey(), s.SealingKey()
 	made, err := client.GenerateDataKey(t.Context(), &kms.GenerateDataKeyInput{KeyId: &key, KeySpec: types.DataKeySpecAes256, EncryptionContext: map[string]string{"a": "b", "c": "d"}})
 	if err != nil || len(made.Plaintext) != 32 {
 		t.Fatalf("got %v and error %v", made, err)
@@ -112,7 +112,7 @@ func TestDataKeysOpenAsTheyWereMade(t *testing.T) {
 func TestSigningIsStrict(t *testing.T) {
 	t.Parallel()
 	s := Start(t)
-	client, small, large, sealing := s.Client(), s.SigningKey(elliptic.P256()), s.SigningKey(elliptic.P384()), s.SealingKey()
+	client, small, large, sealing := kms.NewFromConfig(s.Config()), s.SigningKey(elliptic.P256()), s.SigningKey(elliptic.P384()), s.SealingKey()
 	hash := sha256.Sum256([]byte("x"))
 	sign := func(key string, message []byte, kind types.MessageType, algorithm types.SigningAlgorithmSpec) error {
 		_, err := client.Sign(context.Background(), &kms.SignInput{KeyId: &key, Message: message, MessageType: kind, SigningAlgorithm: algorithm})
