@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/lethe-dsr/lethe/internal/api"
 	"github.com/lethe-dsr/lethe/internal/config"
 	"github.com/lethe-dsr/lethe/internal/erase"
@@ -99,7 +97,7 @@ func serve(t *testing.T) *service {
 	}
 	base := erase.Base{
 		Ledger: ledger.New(store), Seal: key, Config: cfg, Report: func(erase.Event) {}, Now: time.Now,
-		NewID: func() string { return ulid.Make().String() },
+		NewID: func() string { return ledger.NewID(time.Now(), rand.Reader) },
 	}
 	s := &service{t: t, engine: &engine{base: base, key: key, modes: map[string]config.Mode{}}, log: &bytes.Buffer{}}
 	s.desk = intake.Desk{Base: base, Engine: s.engine}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lethe-dsr/lethe/internal/awsjson/kms"
@@ -153,7 +152,7 @@ func connect(ctx context.Context, s Settings) (*Cloud, error) {
 	c.Base = erase.Base{
 		Ledger: ledger.New(dynamostore.New(db, s.Table)),
 		Now:    func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
-		NewID:  func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
+		NewID:  func() string { return ledger.NewID(time.Now(), rand.Reader) },
 		Report: func(erase.Event) {},
 	}
 	// One for all targets and all configurations, so that connections stay open from one invocation to the next.

@@ -18,7 +18,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/oklog/ulid/v2"
 
 	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
 	"github.com/lethe-dsr/lethe/internal/asl"
@@ -132,7 +131,7 @@ targets:
 	b := erase.Base{
 		Ledger: l, Seal: process(), Config: cfg, Report: func(erase.Event) {},
 		Now:   func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
-		NewID: func() string { return ulid.MustNew(ulid.Now(), rand.Reader).String() },
+		NewID: func() string { return ledger.NewID(time.Now(), rand.Reader) },
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 10}
 	t.Cleanup(transport.CloseIdleConnections)

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
-	"github.com/oklog/ulid/v2"
 
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -130,7 +129,7 @@ func OpenOn(d Drivers, o Options) *House {
 	h.Base = erase.Base{
 		Ledger: ledger.New(d.Store), Seal: d.Seal,
 		Now:    func() time.Time { return o.Now().UTC().Truncate(time.Millisecond) },
-		NewID:  func() string { return ulid.MustNew(ulid.Timestamp(o.Now()), rand.Reader).String() },
+		NewID:  func() string { return ledger.NewID(o.Now(), rand.Reader) },
 		Report: o.Report,
 	}
 	return h
