@@ -18,6 +18,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/api"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -91,7 +92,7 @@ func serve(t *testing.T) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Parse([]byte(document), func(string) (string, bool) { return "", false })
+	cfg, err := configfile.Parse([]byte(document), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/lethe-dsr/lethe/internal/awsfault"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamostore"
 	"github.com/lethe-dsr/lethe/internal/ledger/dynamotest"
@@ -115,8 +116,12 @@ func (c *Cloud) Signer(ctx context.Context) (*kmskey.Signer, error) {
 	return kmskey.OpenSigner(ctx, c.KMS.Client(), c.SigningKey)
 }
 
-// Configure puts a document into the secret of the configuration.
+// Configure puts a document into the secret of the configuration: as JSON, as `lethe check --json` writes it; as it is where
+// it is no document.
 func (c *Cloud) Configure(document string) {
+	if b, err := configfile.JSON([]byte(document)); err == nil {
+		document = string(b)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.document = document

@@ -18,7 +18,7 @@ import (
 func TestTheSecretIsTheConfiguration(t *testing.T) {
 	t.Parallel()
 	c := awstest.Start(t)
-	c.Configure("mode: approve")
+	c.Configure(`{"mode": "approve"}`)
 	client := secretsmanager.NewFromConfig(c.AWS())
 	read := func(id string) (string, error) {
 		out, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &id})
@@ -27,7 +27,7 @@ func TestTheSecretIsTheConfiguration(t *testing.T) {
 		}
 		return *out.SecretString, nil
 	}
-	if got, err := read(awslocal.SecretARN); err != nil || got != "mode: approve" {
+	if got, err := read(awslocal.SecretARN); err != nil || got != `{"mode": "approve"}` {
 		t.Errorf("got %q, %v", got, err)
 	}
 	_, err := read("another")

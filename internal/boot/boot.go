@@ -39,7 +39,7 @@ const (
 )
 
 // Starter is what template.yaml puts into the secret, until somebody stores a configuration in its place.
-const Starter = "controller: the name of your company\ntargets: []\n"
+const Starter = `{"controller": "the name of your company", "targets": []}`
 
 var errStarter = fault.New(fault.BadInput, "no configuration is stored yet: the secret holds what the template put there; store one with the command of the stack's output Configure")
 

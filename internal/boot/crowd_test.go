@@ -23,7 +23,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/batch/batchtest"
-	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -101,7 +101,7 @@ func runCrowd(t testing.TB, people int) crowd {
 	appServer, profileServer := httptest.NewServer(apps), httptest.NewServer(profiles)
 	t.Cleanup(appServer.Close)
 	t.Cleanup(profileServer.Close)
-	cfg, err := config.Parse(fmt.Appendf(nil, `
+	cfg, err := configfile.Parse(fmt.Appendf(nil, `
 controller: Acme GmbH
 mode: erase
 limits: {share: 1}

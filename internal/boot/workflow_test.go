@@ -25,6 +25,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/awslocal"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -42,7 +43,7 @@ func world(t testing.TB) (*demo.World, config.Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	c, err := config.Parse(w.Config(), func(string) (string, bool) { return "", false })
+	c, err := configfile.Parse(w.Config(), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,25 +4,29 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 )
 
 func checkCommand(io IO) *cobra.Command {
 	var c common
 	var aws bool
+	var asJSON string
 	cmd := &cobra.Command{
 		Use:   "check --config FILE",
 		Short: "Read a configuration and say what is wrong with it, without running anything",
 		Long: `Read a configuration and say everything that is wrong with it, by field and line; then what it makes of it, and what a
 second look is worth. Nothing is connected: whether tokens and addresses work, a preview tells. With --aws the document is
-read as on AWS, where no environment variables are put in. Exit code 0 when it is in order, 2 when it is not.`,
+read as on AWS, where no environment variables are put in. With --json it is written to a file that only you can read, as
+the JSON that functions on AWS take, when it is in order. Exit code 0 when it is in order, 2 when it is not.`,
 		Example: `  lethe check --config config.yaml
-  lethe check --config config.yaml --aws         # before it goes into the secret`,
+  lethe check --config config.yaml --aws --json config.json   # what goes into the secret`,
 		Args: nothing,
 		RunE: func(*cobra.Command, []string) error {
 			as := io
@@ -40,6 +44,11 @@ read as on AWS, where no environment variables are put in. Exit code 0 when it i
 			if cfg.Serve.Mail.From == "" {
 				hints = append(hints, "serve.mail.from is not set: no mail leaves, and nobody can confirm the privacy form")
 			}
+			if asJSON != "" {
+				if err := writeJSON(c.config, asJSON); err != nil {
+					return err
+				}
+			}
 			describe(io, cfg)
 			for _, h := range hints {
 				fmt.Fprintf(io.Out, "Look again: %s.\n", h)
@@ -49,7 +58,24 @@ read as on AWS, where no environment variables are put in. Exit code 0 when it i
 	}
 	cmd.Flags().StringVar(&c.config, "config", "", "configuration `FILE`, YAML or JSON")
 	cmd.Flags().BoolVar(&aws, "aws", false, "read it as on AWS")
+	cmd.Flags().StringVar(&asJSON, "json", "", "write it to `FILE` as JSON")
 	return cmd
+}
+
+// writeJSON writes a configuration that is in order as JSON.
+func writeJSON(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return usage(fmt.Errorf("configuration: %w", err))
+	}
+	out, err := configfile.JSON(text)
+	if err != nil {
+		return usage(fmt.Errorf("configuration %s: %w", from, err))
+	}
+	if err := os.WriteFile(to, out, 0o600); err != nil {
+		return usage(fmt.Errorf("write the configuration as JSON: %w", err))
+	}
+	return nil
 }
 
 // describe says what a configuration comes to.

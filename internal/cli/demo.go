@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -126,7 +127,7 @@ serve:
   contact: privacy@acme.example
   tokens: [{name: you, role: approve, token: %q}]
 `, listen, token)
-	cfg, err := config.Parse(text, s.io.Env)
+	cfg, err := configfile.Parse(text, s.io.Env)
 	if err != nil {
 		return usage(err)
 	}
@@ -184,7 +185,7 @@ func (s *story) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	cfg, err := config.Parse(s.world.Config(), s.io.Env)
+	cfg, err := configfile.Parse(s.world.Config(), s.io.Env)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/local"
 	"github.com/lethe-dsr/lethe/internal/people"
 	"github.com/lethe-dsr/lethe/internal/subject"
@@ -97,7 +98,7 @@ func (c common) configuration(io IO) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, usage(fmt.Errorf("configuration: %w", err))
 	}
-	cfg, err := config.Parse(text, io.Env)
+	cfg, err := configfile.Parse(text, io.Env)
 	if err != nil {
 		return cfg, usage(fmt.Errorf("configuration %s; nothing was done:\n%w", c.config, err))
 	}

@@ -3,15 +3,10 @@ package config
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
-
-	"go.yaml.in/yaml/v3"
 )
 
 const maxDocument = 1 << 20 // bytes
@@ -22,8 +17,32 @@ func compiled(expr string) func() *regexp.Regexp {
 	return func() *regexp.Regexp { return regexp.MustCompile(expr) }
 }
 
-// read makes a tree of a document, with line numbers. nil means that there is none; then it has reported why.
-func read(b []byte, r *report) *yaml.Node {
+// Node is a value of a document.
+type Node struct {
+	Kind    Kind
+	Tag     string // of a Scalar, what it is: !!str, !!bool, !!int, !!float, !!null or another of YAML's
+	Value   string // of a Scalar, as text
+	Line    int
+	Content []*Node // of a Sequence its values, of a Mapping names and values by turns
+}
+
+// Kind is a kind of nodes. Refused ones were reported by who read the document, and are no value.
+type Kind int
+
+// The kinds of nodes.
+const (
+	Scalar Kind = iota
+	Sequence
+	Mapping
+	Refused
+)
+
+// Reader makes the tree of a document that is UTF-8 and no JSON. nil means that there is none; then it has reported why.
+// Arguments of what it reports must not come from the document.
+type Reader func(b []byte, wrong func(line int, format string, args ...any)) *Node
+
+// read makes a tree of a document, with line numbers. nil means that there is none; then it was reported why.
+func read(b []byte, other Reader, r *report) *Node {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	switch {
 	case len(b) > maxDocument:
@@ -35,21 +54,7 @@ func read(b []byte, r *report) *yaml.Node {
 	case json.Valid(b):
 		return readJSON(b)
 	}
-	d := yaml.NewDecoder(bytes.NewReader(b))
-	var doc, next yaml.Node
-	if err := d.Decode(&doc); errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
-		r.add(place{line: 1}, "the document is empty")
-		return nil
-	} else if err != nil {
-		r.add(place{line: syntaxLine(err)}, "is neither YAML nor JSON: %s", syntax(err))
-		return nil
-	}
-	if err := d.Decode(&next); !errors.Is(err, io.EOF) {
-		r.add(place{line: max(1, next.Line)}, "a second document begins here; give one document only")
-	}
-	root := doc.Content[0]
-	plainOnly(root, r)
-	return root
+	return other(b, func(line int, format string, args ...any) { r.add(place{line: line}, format, args...) })
 }
 
 func validPrefix(b []byte) int {
@@ -64,53 +69,9 @@ func validPrefix(b []byte) int {
 	return n
 }
 
-// plainOnly reports what YAML has and JSON has not: a reader must see where a value comes from.
-func plainOnly(n *yaml.Node, r *report) {
-	at := place{line: n.Line}
-	switch {
-	case n.Kind == yaml.AliasNode:
-		r.add(at, "an alias (*) is not allowed; write the value out")
-		return // what it points to may hold it
-	case n.Anchor != "":
-		r.add(at, "an anchor (&) is not allowed")
-	case n.Style&yaml.TaggedStyle != 0:
-		r.add(at, "a tag (!) is not allowed")
-	}
-	for _, c := range n.Content {
-		plainOnly(c, r)
-	}
-}
-
-var lineNumber = sync.OnceValue(compiled(`line (\d+)`))
-
-func syntaxLine(err error) int {
-	if m := lineNumber().FindStringSubmatch(err.Error()); m != nil {
-		if n, err := strconv.Atoi(m[1]); err == nil {
-			return max(1, n)
-		}
-	}
-	return 1
-}
-
-// syntax passes on those of the YAML parser's reasons that never quote the document.
-func syntax(err error) string {
-	for _, known := range []string{
-		"mapping values are not allowed in this context", "found character that cannot start any token",
-		"found a tab character that violates indentation", "did not find expected key", "did not find expected ',' or '}'",
-		"did not find expected ',' or ']'", "did not find expected '-' indicator", "could not find expected ':'",
-		"found unexpected end of stream", "found unknown escape character", "control characters are not allowed",
-		"did not find expected alphabetic or numeric character", "unknown anchor",
-	} {
-		if strings.Contains(err.Error(), known) {
-			return known
-		}
-	}
-	return "check quotes, brackets and indentation around this line"
-}
-
-// readJSON makes the same tree of valid JSON. The YAML parser would not do: it knows neither \/, which PHP writes into
-// every URL, nor the \u pairs that Python writes.
-func readJSON(b []byte) *yaml.Node {
+// readJSON makes a tree of valid JSON. A YAML parser would not do: it knows neither \/, which PHP writes into every URL, nor
+// the \u pairs that Python writes.
+func readJSON(b []byte) *Node {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	return jsonNode(d, &lines{b: b, line: 1})
@@ -129,17 +90,17 @@ func (l *lines) to(offset int64) int {
 	return l.line
 }
 
-func jsonNode(d *json.Decoder, l *lines) *yaml.Node {
+func jsonNode(d *json.Decoder, l *lines) *Node {
 	token, err := d.Token()
 	if err != nil {
 		panic("config: valid JSON has tokens: " + err.Error())
 	}
-	n := &yaml.Node{Kind: yaml.ScalarNode, Line: l.to(d.InputOffset())}
+	n := &Node{Kind: Scalar, Line: l.to(d.InputOffset())}
 	switch v := token.(type) {
 	case json.Delim:
-		n.Kind = yaml.MappingNode
+		n.Kind = Mapping
 		if v == '[' {
-			n.Kind = yaml.SequenceNode
+			n.Kind = Sequence
 		}
 		for d.More() {
 			n.Content = append(n.Content, jsonNode(d, l)) // in objects: keys and values by turns

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // parser walks a document and reports as it goes. Its methods give a zero value or a default where something is wrong,
@@ -20,7 +18,7 @@ type parser struct {
 type mapping struct {
 	p      *parser
 	at     place
-	fields map[string]*yaml.Node
+	fields map[string]*Node
 }
 
 // plainName tells whether a field's name may be shown: a credential that slipped into a name's place has digits or other
@@ -29,10 +27,10 @@ var plainName = sync.OnceValue(compiled(`^[A-Za-z_-]{1,32}$`))
 
 // mapping checks that n is a mapping and that each of its fields is known and stands once. foreign, when not nil, tells
 // about a field that is known elsewhere.
-func (p *parser) mapping(n *yaml.Node, at place, known []string, foreign func(name string) string) (mapping, bool) {
-	m := mapping{p, at, map[string]*yaml.Node{}}
-	if n.Kind != yaml.MappingNode {
-		if n.Kind != yaml.AliasNode { // reported already
+func (p *parser) mapping(n *Node, at place, known []string, foreign func(name string) string) (mapping, bool) {
+	m := mapping{p, at, map[string]*Node{}}
+	if n.Kind != Mapping {
+		if n.Kind != Refused {
 			p.add(at, "must be a mapping of fields to values")
 		}
 		return m, false
@@ -41,7 +39,7 @@ func (p *parser) mapping(n *yaml.Node, at place, known []string, foreign func(na
 		key, value := n.Content[k], n.Content[k+1]
 		name := key.Value
 		switch {
-		case key.Kind != yaml.ScalarNode || !slices.Contains(known, name) && !plainName().MatchString(name):
+		case key.Kind != Scalar || !slices.Contains(known, name) && !plainName().MatchString(name):
 			p.add(place{at.path, key.Line}, "an unknown field, whose name is not shown; known here: %s", strings.Join(known, ", "))
 		case foreign != nil && foreign(name) != "":
 			p.add(at.field(name, key.Line), "%s", foreign(name))
@@ -57,7 +55,7 @@ func (p *parser) mapping(n *yaml.Node, at place, known []string, foreign func(na
 }
 
 // get finds a field. A missing one is reported where it is required.
-func (m mapping) get(name string, required bool) (*yaml.Node, place) {
+func (m mapping) get(name string, required bool) (*Node, place) {
 	n := m.fields[name]
 	if n == nil {
 		if required {
@@ -69,19 +67,19 @@ func (m mapping) get(name string, required bool) (*yaml.Node, place) {
 }
 
 // scalar finds a field that has one of the tags and is not empty; wanted says in words what it must be.
-func (m mapping) scalar(name string, required bool, wanted string, tags ...string) (*yaml.Node, place) {
+func (m mapping) scalar(name string, required bool, wanted string, tags ...string) (*Node, place) {
 	n, at := m.get(name, required)
 	switch {
-	case n == nil || n.Kind == yaml.AliasNode || n.Style&yaml.TaggedStyle != 0: // the last two are reported already
+	case n == nil || n.Kind == Refused:
 		return nil, place{}
-	case n.Kind == yaml.ScalarNode && (n.ShortTag() == "!!null" || strings.TrimSpace(n.Value) == ""):
+	case n.Kind == Scalar && (n.Tag == "!!null" || strings.TrimSpace(n.Value) == ""):
 		advice := "give a value"
 		if !required {
 			advice = "leave the field out for the default"
 		}
 		m.p.add(at, "is empty; %s", advice)
 		return nil, place{}
-	case n.Kind != yaml.ScalarNode || !slices.Contains(tags, n.ShortTag()):
+	case n.Kind != Scalar || !slices.Contains(tags, n.Tag):
 		m.p.add(at, "must be %s", wanted)
 		return nil, place{}
 	}

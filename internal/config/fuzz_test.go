@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 )
 
 // FuzzParse gives any document with a secret put wherever it has an S: Parse ends, and its error is readable and does not
@@ -27,7 +28,7 @@ func FuzzParse(f *testing.F) {
 	const secret = "7h15-15-53cr37"
 	f.Fuzz(func(t *testing.T, doc string) {
 		doc = strings.ReplaceAll(doc, "S", secret)
-		c, err := config.Parse([]byte(doc), func(name string) (string, bool) { return secret, len(name)%2 == 0 })
+		c, err := configfile.Parse([]byte(doc), func(name string) (string, bool) { return secret, len(name)%2 == 0 })
 		if err != nil {
 			if text := err.Error(); text == "" || strings.Contains(text, secret) || !utf8.ValidString(text) {
 				t.Errorf("got the error %q", text)

@@ -11,8 +11,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/lethe-dsr/lethe/internal/phone"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
@@ -44,12 +42,21 @@ func ownFields(p Provider) []string {
 	return nil
 }
 
-// Parse reads a document, YAML or JSON, of at most 1 MiB. ${NAME} in a text stands for what lookup (os.LookupEnv) gives;
-// what it gives is not looked into again. The error is a Problems that lists everything that is wrong.
+// Parse reads a document in JSON, of at most 1 MiB. ${NAME} in a text stands for what lookup (os.LookupEnv) gives; what it
+// gives is not looked into again. The error is a Problems that lists everything that is wrong. Package configfile reads YAML
+// as well, which only programs do that people start: the YAML parser takes time at every start of a function.
 func Parse(b []byte, lookup func(string) (string, bool)) (Config, error) {
+	return ParseAs(b, lookup, func(_ []byte, wrong func(line int, format string, args ...any)) *Node {
+		wrong(1, "is no JSON; `lethe check --aws --json FILE` writes a configuration as JSON")
+		return nil
+	})
+}
+
+// ParseAs is Parse for documents that other can read, besides JSON.
+func ParseAs(b []byte, lookup func(string) (string, bool), other Reader) (Config, error) {
 	p := &parser{&report{}, lookup}
 	c := Config{}
-	if root := read(b, p.report); root != nil {
+	if root := read(b, other, p.report); root != nil {
 		c = p.root(root)
 	}
 	if wrong := p.problems(); wrong != nil {
@@ -58,7 +65,7 @@ func Parse(b []byte, lookup func(string) (string, bool)) (Config, error) {
 	return c, nil
 }
 
-func (p *parser) root(n *yaml.Node) (c Config) {
+func (p *parser) root(n *Node) (c Config) {
 	m, ok := p.mapping(n, place{line: max(1, n.Line)}, rootFields(), nil)
 	if !ok {
 		return c
@@ -73,8 +80,8 @@ func (p *parser) root(n *yaml.Node) (c Config) {
 	}
 	list, at := m.get("targets", true)
 	switch {
-	case list == nil || list.Kind == yaml.AliasNode:
-	case list.Kind != yaml.SequenceNode || len(list.Content) == 0:
+	case list == nil || list.Kind == Refused:
+	case list.Kind != Sequence || len(list.Content) == 0:
 		p.add(at, "must be a list of at least one target")
 	default:
 		first := map[string]int{}
@@ -102,7 +109,7 @@ func (p *parser) limits(root mapping) Limits {
 }
 
 // target reads one target and says where its id stands.
-func (p *parser) target(n *yaml.Node, at place, region string) (t Target, idAt place) {
+func (p *parser) target(n *Node, at place, region string) (t Target, idAt place) {
 	provider := p.providerOf(n)
 	known, foreign := commonFields(), func(string) string { return "" }
 	for _, of := range []Provider{AppCenter, Batch} {
@@ -146,7 +153,7 @@ func (p *parser) target(n *yaml.Node, at place, region string) (t Target, idAt p
 
 // providerOf looks ahead for the provider, which decides what the other fields mean; "" where it cannot be told. What is
 // wrong on the way is reported by the walk proper.
-func (p *parser) providerOf(n *yaml.Node) Provider {
+func (p *parser) providerOf(n *Node) Provider {
 	ahead := &parser{&report{}, p.lookup}
 	m, _ := ahead.mapping(n, place{}, commonFields(), nil)
 	v, _ := m.text("provider", true)

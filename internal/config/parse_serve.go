@@ -17,7 +17,6 @@ import (
 	"unicode"
 
 	"github.com/robfig/cron/v3"
-	"go.yaml.in/yaml/v3"
 )
 
 const (
@@ -66,9 +65,9 @@ func (m mapping) section(name string, known ...string) (mapping, bool) {
 func (m mapping) list(name string, most int, known ...string) (items []mapping) {
 	n, at := m.get(name, false)
 	switch {
-	case n == nil || n.Kind == yaml.AliasNode:
+	case n == nil || n.Kind == Refused:
 		return nil
-	case n.Kind != yaml.SequenceNode:
+	case n.Kind != Sequence:
 		m.p.add(at, "must be a list")
 		return nil
 	case len(n.Content) > most:

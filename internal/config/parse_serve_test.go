@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 )
 
 const fullServe = `serve:
@@ -263,7 +264,7 @@ func TestWhatServeAccepts(t *testing.T) {
 
 func TestAllProblemsOfServeComeAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := config.Parse([]byte(minimal(`serve:
+	_, err := configfile.Parse([]byte(minimal(`serve:
   listen: planted
   proxies: 9
   tokens:
@@ -281,7 +282,7 @@ func TestAllProblemsOfServeComeAtOnce(t *testing.T) {
 
 func TestAnAliasInServeIsReportedOnce(t *testing.T) {
 	t.Parallel()
-	_, err := config.Parse([]byte(minimal("serve:\n  tokens: &a []\n  webhooks: *a\n  mail: *a", "", "")), environment)
+	_, err := configfile.Parse([]byte(minimal("serve:\n  tokens: &a []\n  webhooks: *a\n  mail: *a", "", "")), environment)
 	want := config.Problems{
 		"line 3: an anchor (&) is not allowed", "line 4: an alias (*) is not allowed; write the value out", "line 5: an alias (*) is not allowed; write the value out",
 	}

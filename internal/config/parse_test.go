@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/subject"
 )
@@ -46,7 +47,7 @@ func environment(name string) (string, bool) {
 
 func parse(t *testing.T, doc string) config.Config {
 	t.Helper()
-	c, err := config.Parse([]byte(doc), environment)
+	c, err := configfile.Parse([]byte(doc), environment)
 	if err != nil {
 		t.Fatalf("got problems:\n%v", err)
 	}
@@ -232,7 +233,7 @@ func TestProblems(t *testing.T) {
 // wantProblem wants one problem, and in it neither what the environment holds nor any value that begins with planted.
 func wantProblem(t *testing.T, doc, planted, want string) {
 	t.Helper()
-	_, err := config.Parse([]byte(doc), environment)
+	_, err := configfile.Parse([]byte(doc), environment)
 	problems, ok := err.(config.Problems)
 	if !ok || len(problems) != 1 || !strings.HasPrefix(problems[0], want) {
 		t.Fatalf("got %d problems:\n%v\nwant one: %s …", len(problems), err, want)
@@ -354,7 +355,7 @@ const jsonTarget = `{"id":"b","provider":"batch","api_key":"k","rest_key":"r","c
 
 func TestAllProblemsComeAtOnceInTheirOrder(t *testing.T) {
 	t.Parallel()
-	_, err := config.Parse([]byte(`
+	_, err := configfile.Parse([]byte(`
 colour: red
 mode: fast
 passes: 9
@@ -400,7 +401,7 @@ func lineOf(t *testing.T, problem string) (n int) {
 
 func TestTheListOfProblemsIsBounded(t *testing.T) {
 	t.Parallel()
-	_, err := config.Parse([]byte("controller: Acme\ntargets: ["+strings.TrimSuffix(strings.Repeat("1,", 5000), ",")+"]"), environment)
+	_, err := configfile.Parse([]byte("controller: Acme\ntargets: ["+strings.TrimSuffix(strings.Repeat("1,", 5000), ",")+"]"), environment)
 	got, _ := err.(config.Problems)
 	if len(got) != 101 || got[100] != "and 4900 more problems" {
 		t.Errorf("%d problems, the last: %s", len(got), got[max(0, len(got)-1)])

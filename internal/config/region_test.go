@@ -5,7 +5,7 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
-	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 )
 
 // A country that the library of phone numbers learns or loses is one that may be configured, or not.
@@ -15,7 +15,7 @@ func TestRegionsAreThoseWhoseNumbersCanBeRead(t *testing.T) {
 	for a := 'A'; a <= 'Z'; a++ {
 		for b := 'A'; b <= 'Z'; b++ {
 			region := string([]rune{a, b})
-			c, err := config.Parse([]byte(minimal("phone_region: '"+region+"'", "", "")), func(string) (string, bool) { return "", false })
+			c, err := configfile.Parse([]byte(minimal("phone_region: '"+region+"'", "", "")), func(string) (string, bool) { return "", false })
 			if (err == nil) != known[region] || err == nil && c.PhoneRegion != region {
 				t.Errorf("%s: configured as %q (%v), known to the library: %t", region, c.PhoneRegion, err, known[region])
 			}

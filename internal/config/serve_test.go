@@ -16,6 +16,7 @@ import (
 	_ "time/tzdata" // zones must not depend on the machine; cmd/lethe has them, too
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 )
 
 func TestTheScheduleGivesTheNextTime(t *testing.T) {
@@ -172,7 +173,7 @@ func TestTheCertificateAndItsKey(t *testing.T) {
 			if c.key != "" {
 				root += "\n    key: ${KEY}"
 			}
-			got, err := config.Parse([]byte(minimal(root, "", "")), func(name string) (string, bool) {
+			got, err := configfile.Parse([]byte(minimal(root, "", "")), func(name string) (string, bool) {
 				return map[string]string{"CERTIFICATE": c.certificate, "KEY": c.key}[name], true
 			})
 			if c.want == "" {

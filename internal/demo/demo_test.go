@@ -11,6 +11,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/appcenter/appcentertest"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
@@ -37,7 +38,7 @@ func open(t testing.TB, seed uint64, size sizes) *World {
 
 func configure(t testing.TB, w *World) config.Config {
 	t.Helper()
-	c, err := config.Parse(w.Config(), func(string) (string, bool) { return "", false })
+	c, err := configfile.Parse(w.Config(), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/door"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
@@ -66,7 +67,7 @@ func open(t *testing.T) opened {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Parse([]byte(document), func(string) (string, bool) { return "", false })
+	cfg, err := configfile.Parse([]byte(document), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

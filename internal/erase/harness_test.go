@@ -16,6 +16,7 @@ import (
 
 	"github.com/lethe-dsr/lethe/internal/appcenter"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/ledger/boltstore"
@@ -159,7 +160,7 @@ targets:
   - {id: app, provider: appcenter, owner: acme, app: ios, token: app-token, export_container: "https://acme.example/c?sv=1&sp=rwdl&sr=c&sig=x", ` + app + `}
   - {id: batch, provider: batch, api_key: key, rest_key: rest-key, custom_id: user_id}
 `
-	cfg, err := config.Parse([]byte(doc), func(string) (string, bool) { return "", false })
+	cfg, err := configfile.Parse([]byte(doc), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/form"
 	"github.com/lethe-dsr/lethe/internal/intake"
@@ -79,7 +80,7 @@ func openWith(t testing.TB, regulation, contact string, other form.Desk) *door {
 	if contact != "" {
 		contact = fmt.Sprintf("contact: %q, ", contact)
 	}
-	cfg, err := config.Parse(fmt.Appendf(nil, document, regulation, contact), func(string) (string, bool) { return "", false })
+	cfg, err := configfile.Parse(fmt.Appendf(nil, document, regulation, contact), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

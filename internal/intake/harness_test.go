@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -83,7 +84,7 @@ func open(t *testing.T) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Parse([]byte(document), func(string) (string, bool) { return "", false })
+	cfg, err := configfile.Parse([]byte(document), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/batch"
 	"github.com/lethe-dsr/lethe/internal/batch/batchtest"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
@@ -83,7 +84,7 @@ func benchSize(b *testing.B, name string, size int) int {
 
 func sweepOnce(b *testing.B, people, devices int) {
 	sims := startSimulators(b)
-	cfg, err := config.Parse([]byte(sims.Config), func(string) (string, bool) { return "", false })
+	cfg, err := configfile.Parse([]byte(sims.Config), func(string) (string, bool) { return "", false })
 	if err != nil {
 		b.Fatal(err)
 	}

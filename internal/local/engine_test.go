@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
@@ -33,7 +34,7 @@ type process struct {
 func newProcess(t *testing.T, dir, serve string, at *time.Time) process {
 	t.Helper()
 	now := func() time.Time { return *at }
-	cfg, err := config.Parse([]byte("controller: Acme\nmode: erase\ntargets:\n  - {id: b, provider: batch, api_key: k1, rest_key: k2, base_url: 'http://127.0.0.1:1', custom_id: user_id}\n"+serve),
+	cfg, err := configfile.Parse([]byte("controller: Acme\nmode: erase\ntargets:\n  - {id: b, provider: batch, api_key: k1, rest_key: k2, base_url: 'http://127.0.0.1:1', custom_id: user_id}\n"+serve),
 		func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)

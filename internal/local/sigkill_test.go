@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/local"
 )
 
@@ -25,7 +26,7 @@ func victim(dir string) {
 		if err != nil {
 			return err
 		}
-		cfg, err := config.Parse(doc, func(string) (string, bool) { return "", false })
+		cfg, err := configfile.Parse(doc, func(string) (string, bool) { return "", false })
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/asl"
 	"github.com/lethe-dsr/lethe/internal/batch/batchtest"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/erase"
 	"github.com/lethe-dsr/lethe/internal/ledger"
 	"github.com/lethe-dsr/lethe/internal/local"
@@ -208,7 +209,7 @@ func newWorld(t *testing.T, s settings) *world {
 
 func (w *world) configure(doc string) {
 	w.t.Helper()
-	cfg, err := config.Parse([]byte(doc), func(string) (string, bool) { return "", false })
+	cfg, err := configfile.Parse([]byte(doc), func(string) (string, bool) { return "", false })
 	if err != nil {
 		w.t.Fatal(err)
 	}

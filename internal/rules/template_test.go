@@ -303,7 +303,7 @@ func TestTheTableIsTheLedgers(t *testing.T) {
 // CloudFormation writes the text of a secret again when it changes in the template: the configuration in use would be gone.
 func TestTheStarterConfigurationNeverChanges(t *testing.T) {
 	t.Parallel()
-	const starter = "controller: the name of your company\ntargets: []\n"
+	const starter = `{"controller": "the name of your company", "targets": []}`
 	if got := at(template(t).Resources["Configuration"], "Properties", "SecretString"); got != starter || boot.Starter != starter {
 		t.Errorf("the secret starts with %q, and functions know it as %q, want %q", got, boot.Starter, starter)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/awslocal/awstest"
 	"github.com/lethe-dsr/lethe/internal/boot"
 	"github.com/lethe-dsr/lethe/internal/config"
+	"github.com/lethe-dsr/lethe/internal/configfile"
 	"github.com/lethe-dsr/lethe/internal/container"
 	"github.com/lethe-dsr/lethe/internal/demo"
 	"github.com/lethe-dsr/lethe/internal/erase"
@@ -118,7 +119,7 @@ func open(t *testing.T, mode config.Mode, o asl.Options) *inside {
 	}
 	t.Cleanup(func() { s.world.Close() })
 	document := strings.Replace(string(s.world.Config()), "mode: approve", "mode: "+string(mode), 1) + serving + withTokens
-	cfg, err := config.Parse([]byte(document), func(string) (string, bool) { return "", false })
+	cfg, err := configfile.Parse([]byte(document), func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}
