@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,6 +14,7 @@ import (
 	"github.com/lethe-dsr/lethe/internal/fault"
 	"github.com/lethe-dsr/lethe/internal/intake"
 	"github.com/lethe-dsr/lethe/internal/ledger"
+	"github.com/lethe-dsr/lethe/internal/page"
 	"github.com/lethe-dsr/lethe/internal/subject"
 	"github.com/lethe-dsr/lethe/internal/web"
 )
@@ -114,14 +114,7 @@ func count(n int, thing string) string {
 	return number(int64(n)) + " " + thing + "s"
 }
 
-// number writes thousands apart: 1,234,567.
-func number(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for at := len(s) - 3; at > 0 && s[at-1] != '-'; at -= 3 {
-		s = s[:at] + "," + s[at:]
-	}
-	return s
-}
+func number(n int64) string { return page.Number(page.English, n) }
 
 func channel(name string) string {
 	switch name {

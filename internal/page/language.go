@@ -3,14 +3,14 @@ package page
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
-
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
 )
 
 // The languages of pages for the public. The first is for everybody who asks for none of them.
@@ -46,16 +46,29 @@ func Language(r *http.Request) string {
 	if chosen := Chosen(r); chosen != "" {
 		return chosen
 	}
-	wanted, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
-	if err != nil || len(wanted) == 0 {
-		return English
+	return wanted(r.Header.Get("Accept-Language"))
+}
+
+// wanted is the language that a reader wants most of those spoken, by the header Accept-Language (RFC 9110, 12.5.4): the one
+// of the highest weight, the first of several. A region makes no difference; what has no proper weight is left out.
+func wanted(header string) string {
+	best, most := English, 0.0
+	for part := range strings.SplitSeq(header, ",") {
+		tag, weight, weighed := strings.Cut(part, ";")
+		primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
+		q := 1.0
+		if weighed {
+			v, isWeight := strings.CutPrefix(strings.TrimSpace(weight), "q=")
+			var err error
+			if q, err = strconv.ParseFloat(v, 64); err != nil || !isWeight || q > 1 {
+				continue
+			}
+		}
+		if q > most && slices.Contains(spoken[:], primary) {
+			best, most = primary, q
+		}
 	}
-	var tags []language.Tag
-	for _, s := range spoken {
-		tags = append(tags, language.Make(s))
-	}
-	_, at, _ := language.NewMatcher(tags).Match(wanted...)
-	return spoken[at]
+	return best
 }
 
 // Chosen is the language that the reader chose by a link of Languages; "" for none. There is no cookie: links to other
@@ -123,10 +136,36 @@ func (s *Set) text(language, key string, args []any) (string, error) {
 	case len(args) == 0:
 		return text, nil
 	}
-	return printer(language).Sprintf(text, args...), nil
+	args = slices.Clone(args)
+	for n, a := range args {
+		if v, ok := a.(int); ok {
+			args[n] = written(Number(language, int64(v)))
+		}
+	}
+	return fmt.Sprintf(text, args...), nil
 }
 
-func printer(l string) *message.Printer { return message.NewPrinter(language.Make(l)) }
+// written is a number in its language, whatever verb stands for it.
+type written string
+
+// Format is fmt.Formatter's.
+func (w written) Format(f fmt.State, _ rune) { io.WriteString(f, string(w)) }
+
+// Number writes thousands apart as the language does: 1,234 in English, 1.234 in German, 1 234 in French.
+func Number(language string, n int64) string {
+	separator := ","
+	switch language {
+	case German:
+		separator = "."
+	case French:
+		separator = "\u00a0"
+	}
+	s := strconv.FormatInt(n, 10)
+	for at := len(s) - 3; at > 0 && s[at-1] != '-'; at -= 3 {
+		s = s[:at] + separator + s[at:]
+	}
+	return s
+}
 
 // plural is the ending of a key: French counts 0 as one thing.
 func plural(language string, n int) string {

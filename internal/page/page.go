@@ -152,11 +152,19 @@ func Parse(fsys fs.FS, texts map[string]Texts, patterns ...string) (*Set, error)
 func (s *Set) functions(language string) template.FuncMap {
 	own, sheet := frameTexts(language), StylePath+"?v="+digest(style)
 	return template.FuncMap{
-		"frame":  func(key string) string { return own[key] },
-		"style":  func() string { return sheet },
-		"t":      func(key string, args ...any) (string, error) { return s.text(language, key, args) },
-		"count":  func(n int, key string) (string, error) { return s.text(language, key+plural(language, n), []any{n}) },
-		"number": func(n any) string { return printer(language).Sprint(n) },
+		"frame": func(key string) string { return own[key] },
+		"style": func() string { return sheet },
+		"t":     func(key string, args ...any) (string, error) { return s.text(language, key, args) },
+		"count": func(n int, key string) (string, error) { return s.text(language, key+plural(language, n), []any{n}) },
+		"number": func(n any) (string, error) {
+			switch n := n.(type) {
+			case int:
+				return Number(language, int64(n)), nil
+			case int64:
+				return Number(language, n), nil
+			}
+			return "", fmt.Errorf("page: number of a %T", n)
+		},
 		"date":   func(t time.Time) string { return Date(language, t) },
 		"moment": func(t time.Time) string { return Moment(language, t) },
 		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
