@@ -63,7 +63,8 @@ func (n number) possible() bool {
 
 // valid tells whether one of the regions with this country code gives out numbers that begin like this one.
 func (n number) valid() bool {
-	for _, p := range plans().codes[n.code] {
+	for _, read := range plans().codes[n.code] {
+		p := read()
 		if p.leading.text != "" { // this region's numbers, and nobody else's, begin like that
 			if p.leading.compiled().MatchString(n.national) {
 				return p.gives(n.national)
@@ -78,7 +79,7 @@ func (n number) valid() bool {
 // parse takes a number apart that is written in a region.
 func parse(v, region string) (number, bool) {
 	digits, plus, ok := dialled(v)
-	home := plans().regions[region]
+	home := plans().in(region)
 	if !ok || !plus && home == nil {
 		return number{}, false
 	}

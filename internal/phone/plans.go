@@ -24,14 +24,22 @@ var written string
 
 const maxCode = 3 // digits of a country code
 
-// table finds plans.
+// table finds plans. A plan is read when it is asked for.
 type table struct {
-	regions map[string]*plan   // by ISO country code
-	codes   map[string][]*plan // by country code; the main region's is the first
+	regions map[string]func() *plan   // by ISO country code
+	codes   map[string][]func() *plan // by country code; the main region's is the first
 }
 
 // of gives the plan of a country code's main region.
-func (t table) of(code string) *plan { return t.codes[code][0] }
+func (t table) of(code string) *plan { return t.codes[code][0]() }
+
+// in gives a region's plan; nil where there is none.
+func (t table) in(region string) *plan {
+	if read := t.regions[region]; read != nil {
+		return read()
+	}
+	return nil
+}
 
 // plan is how a region writes its numbers and which it gives out.
 type plan struct {
@@ -51,29 +59,37 @@ type kind struct {
 	pattern pattern
 }
 
-// plans reads the table, once. Patterns are compiled when they are used.
+// plans is the table.
 var plans = sync.OnceValue(func() table {
-	t := table{regions: map[string]*plan{}, codes: map[string][]*plan{}}
+	t := table{regions: map[string]func() *plan{}, codes: map[string][]func() *plan{}}
 	for line := range strings.Lines(written) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		p := &plan{
-			code: f[1], exit: pattern{text: f[2]}, prefix: pattern{text: f[3]}, becomes: f[4], leading: pattern{text: f[5]},
-			local: lengthsOf(f[7]), any: kind{lengthsOf(f[6]), pattern{text: f[8]}},
-			kinds: make([]kind, 0, (len(f)-9)/2),
-		}
-		for f = f[9:]; len(f) > 1; f = f[2:] {
-			p.kinds = append(p.kinds, kind{lengthsOf(f[0]), pattern{text: f[1]}})
-		}
-		t.codes[p.code] = append(t.codes[p.code], p)
-		if region, _, _ := strings.Cut(line, "\t"); region != world {
-			t.regions[region] = p
+		region, rest, _ := strings.Cut(line, "\t")
+		code, _, _ := strings.Cut(rest, "\t")
+		read := sync.OnceValue(func() *plan { return readPlan(line) })
+		t.codes[code] = append(t.codes[code], read)
+		if region != world {
+			t.regions[region] = read
 		}
 	}
 	return t
 })
+
+// readPlan reads one line. Patterns are compiled when they are used.
+func readPlan(line string) *plan {
+	f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	p := &plan{
+		code: f[1], exit: pattern{text: f[2]}, prefix: pattern{text: f[3]}, becomes: f[4], leading: pattern{text: f[5]},
+		local: lengthsOf(f[7]), any: kind{lengthsOf(f[6]), pattern{text: f[8]}},
+		kinds: make([]kind, 0, (len(f)-9)/2),
+	}
+	for f = f[9:]; len(f) > 1; f = f[2:] {
+		p.kinds = append(p.kinds, kind{lengthsOf(f[0]), pattern{text: f[1]}})
+	}
+	return p
+}
 
 const world = "001" // the region of country codes that belong to no country, such as those of satellites
 

@@ -25,9 +25,9 @@ func users() map[string][]string {
 		sdk + "service/sts":               {},
 		"html/template":                   {"intake"},
 		"text/template":                   {"intake", "tell"}, // and all methods of all that is linked, because templates call them by name
-		"golang.org/x/text/language":       {}, // tables of all languages; for tests
-		"golang.org/x/text/message":        {},
-		"go.yaml.in/yaml/v3":              {},                 // people start programs that read YAML
+		"golang.org/x/text/language":      {},                 // tables of all languages; for tests
+		"golang.org/x/text/message":       {},
+		"go.yaml.in/yaml/v3":              {}, // people start programs that read YAML
 		"go.etcd.io/bbolt":                {},
 		"google.golang.org/protobuf":      {},
 	}
