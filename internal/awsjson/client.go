@@ -17,6 +17,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,6 +43,7 @@ type Client struct {
 	config  aws.Config
 	signer  *v4.Signer
 	retryer aws.RetryerV2
+	skew    atomic.Int64 // nanoseconds by which the service's clock is ahead of this machine's, where that is much
 }
 
 // New uses a configuration's region, credentials, HTTP client, retryer (or its number of attempts) and base endpoint; a
@@ -141,7 +143,7 @@ func (c *Client) once(ctx context.Context, operation string, body []byte, out an
 		return fmt.Errorf("credentials for %s: %w", c.service.ID, err)
 	}
 	sum := sha256.Sum256(body)
-	if err := c.signer.SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), c.service.Host, c.config.Region, time.Now()); err != nil {
+	if err := c.signer.SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), c.service.Host, c.config.Region, time.Now().Add(time.Duration(c.skew.Load()))); err != nil {
 		return fmt.Errorf("sign a call to %s: %w", c.service.ID, err)
 	}
 	answer, err := c.config.HTTPClient.Do(r)
@@ -154,7 +156,11 @@ func (c *Client) once(ctx context.Context, operation string, body []byte, out an
 		return &smithyhttp.RequestSendError{Err: err}
 	}
 	if answer.StatusCode != http.StatusOK {
-		return refusal(answer, b)
+		err := refusal(answer, b)
+		if ahead, ok := skewOf(answer, err.code); ok && c.skew.Swap(int64(ahead)) != int64(ahead) {
+			return skewed{err}
+		}
+		return err
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return errors.New(c.service.ID + " answered with something else than its JSON")
@@ -175,6 +181,32 @@ func (e *Error) ErrorCode() string { return e.code }
 
 // HTTPStatusCode is the answer's.
 func (e *Error) HTTPStatusCode() int { return e.status }
+
+// skewed is a refusal of a signature by a clock that was wrong; the next one is made by the right time.
+type skewed struct{ refused *Error }
+
+// RetryableError is how the retryer knows it.
+func (skewed) RetryableError() bool { return true }
+
+func (e skewed) Error() string { return e.refused.Error() }
+
+func (e skewed) Unwrap() error { return e.refused }
+
+// maxSkew is how far clocks may be apart; services refuse signatures from 5 minutes on, as the SDK's middleware for retries
+// notes.
+const maxSkew = 4 * time.Minute
+
+// skewOf tells by how much the service's clock is ahead, where it refused a signature and that may be why.
+func skewOf(answer *http.Response, code string) (time.Duration, bool) {
+	switch code {
+	case "AuthFailure", "InvalidSignatureException", "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed", "SignatureDoesNotMatch":
+	default:
+		return 0, false
+	}
+	at, err := http.ParseTime(answer.Header.Get("Date"))
+	ahead := time.Until(at).Round(time.Second)
+	return ahead, err == nil && ahead.Abs() > maxSkew
+}
 
 // refusal reads an error, which is named in a header, or in the body as NAMESPACE#NAME or NAME.
 func refusal(answer *http.Response, body []byte) *Error {

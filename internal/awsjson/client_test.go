@@ -157,6 +157,37 @@ func TestARefusalIsNamedAndNotRepeated(t *testing.T) {
 	}
 }
 
+// A machine whose clock is wrong signs by the service's, and says so no more than once for each call.
+func TestAWrongClockIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	ahead := time.Hour
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if err != nil || time.Until(signed)-ahead > time.Minute || ahead-time.Until(signed) > time.Minute {
+			w.WriteHeader(400)
+			io.WriteString(w, `{"__type": "InvalidSignatureException"}`)
+			return
+		}
+		io.WriteString(w, `{"Name": "x"}`)
+	})
+	c := awsjson.New(s.config(), service())
+	for n, want := range []int{2, 3} { // the second call knows
+		var out document
+		if err := c.Call(t.Context(), "Sign", document{}, &out); err != nil || out.Name != "x" || len(s.made()) != want {
+			t.Errorf("call %d: %+v, %v after %d requests, want %d", n, out, err, len(s.made()), want)
+		}
+	}
+	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		w.WriteHeader(403)
+		io.WriteString(w, `{"__type": "SignatureDoesNotMatch"}`)
+	})
+	if err := awsjson.New(refusing.config(), service()).Call(t.Context(), "Sign", document{}, &document{}); fault.Code(err) != "SignatureDoesNotMatch" || len(refusing.made()) > 3 {
+		t.Errorf("%v after %d requests", err, len(refusing.made()))
+	}
+}
+
 func TestACallEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
