@@ -143,7 +143,7 @@ func sources(t *testing.T) []source {
 func TestDependenciesPointOneWay(t *testing.T) {
 	t.Parallel()
 	allowed := may()
-	aws := []string{"internal/awsjson", "internal/awsjson/kms", "internal/awsjson/secretsmanager", "internal/awslocal", "internal/boot", "internal/executions", "internal/gateway", "internal/service/house", "internal/service/tell", "internal/step", "internal/local", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/seal/kmskey", "internal/seal/kmstest"}
+	aws := []string{"internal/awsjson", "internal/awsjson/kms", "internal/awsjson/secretsmanager", "internal/awslocal", "internal/boot", "internal/executions", "internal/gateway", "internal/service/house", "internal/service/tell", "internal/step", "internal/local", "internal/ledger/dynamostore", "internal/ledger/dynamotest", "internal/seal/kmstest"}
 	seen := map[string]bool{}
 	for _, s := range sources(t) {
 		seen[s.dir] = true
