@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -117,5 +118,44 @@ func TestTheReadmeShowsWhatSamAsks(t *testing.T) {
 	}
 	if !slices.Equal(got, want) || len(want) != len(d.Parameters) {
 		t.Errorf("README.md shows the questions\n%q\nand sam asks\n%q", got, want)
+	}
+}
+
+// Who restores by the guide has every right that its commands ask for, without a condition: no service calls for them.
+func TestTheRightsOfARestoreCoverItsCommands(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, restore, _ := strings.Cut(string(b), "\n## Back up and restore\n")
+	restore, _, _ = strings.Cut(restore, "\n## ")
+	_, rights, _ := strings.Cut(string(b), "\n**A [restore](#back-up-and-restore)** takes")
+	_, rights, _ = strings.Cut(rights, "```json\n")
+	rights, _, _ = strings.Cut(rights, "```")
+	var policy object
+	if err := json.Unmarshal([]byte(rights), &policy); err != nil {
+		t.Fatalf("the rights of a restore are no policy: %v", err)
+	}
+	var granted []string
+	for _, s := range many(policy["Statement"]) {
+		if at(s, "Condition") == nil {
+			for _, action := range many(at(s, "Action")) {
+				granted = append(granted, action.(string))
+			}
+		}
+	}
+	commands := regexp.MustCompile(`\baws ([a-z]+) ([a-z]+(?:-[a-z]+)*)`).FindAllStringSubmatch(restore, -1)
+	if len(commands) < 10 {
+		t.Fatalf("the guide restores by %d commands", len(commands))
+	}
+	for _, c := range commands {
+		action := c[1] + ":"
+		for _, word := range strings.Split(c[2], "-") {
+			action += strings.ToUpper(word[:1]) + word[1:]
+		}
+		if !slices.Contains(granted, action) {
+			t.Errorf("the rights of a restore lack %s, for %s", action, c[0])
+		}
 	}
 }
