@@ -1,5 +1,5 @@
-// Package awsjson calls services of AWS that speak its JSON protocol: one POST to one address, the operation in a header,
-// documents both ways. Signatures, the rules of retries and connections are the SDK's. Its modules for single services build
+// Package awsjson calls services of AWS that take and give JSON documents: by its JSON protocol, one POST to one address with
+// the operation in a header, or by POST to a path of the operation. Signatures, the rules of retries and connections are the SDK's. Its modules for single services build
 // tables of all their regions whenever a program starts, a twentieth of an empty function's start each; what every function
 // starts with, and calls with one operation or two, is called by this package instead.
 //
@@ -31,9 +31,10 @@ import (
 // Service is how a service is addressed.
 type Service struct {
 	ID      string // the SDK's, by which AWS_ENDPOINT_URL_<ID> is found
-	Host    string // what its host names begin with, and what calls are signed for
-	Target  string // what operations are named after, in X-Amz-Target
-	Version string // of the protocol: 1.0 or 1.1
+	Host    string // what its host names begin with
+	Name    string // what calls are signed for
+	Target  string // what operations are named after, in X-Amz-Target; "" where an operation is a path
+	Version string // of the JSON protocol: 1.0 or 1.1
 }
 
 // Client calls one service. New makes it; it is safe for concurrent use.
@@ -73,7 +74,7 @@ func New(c aws.Config, s Service) *Client {
 			out.url = url
 		}
 	}
-	out.url = strings.TrimSuffix(out.url, "/") + "/"
+	out.url = strings.TrimSuffix(out.url, "/")
 	out.retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 		if c.RetryMaxAttempts > 0 {
 			o.MaxAttempts = c.RetryMaxAttempts
@@ -90,7 +91,7 @@ func New(c aws.Config, s Service) *Client {
 // Retryer tells which errors of Call may not come again, although several tries did not overcome them.
 func (c *Client) Retryer() aws.Retryer { return c.retryer }
 
-// Call does an operation. in and out are its documents, as encoding/json takes and gives them; bytes are base64 in both.
+// Call does an operation, which is a path such as "/v2/email/outbound-emails" where the service has no Target. in and out are its documents, as encoding/json takes and gives them; bytes are base64 in both.
 // The error is an *Error when the service refused.
 func (c *Client) Call(ctx context.Context, operation string, in, out any) error {
 	body, err := json.Marshal(in)
@@ -132,18 +133,24 @@ func (c *Client) Call(ctx context.Context, operation string, in, out any) error 
 const maxAnswer = 8 << 20
 
 func (c *Client) once(ctx context.Context, operation string, body []byte, out any) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	path, kind := operation, "application/json"
+	if c.service.Target != "" {
+		path, kind = "/", "application/x-amz-json-"+c.service.Version
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+path, bytes.NewReader(body))
 	if err != nil {
 		return errors.New("the address of " + c.service.ID + " is no URL; check AWS_ENDPOINT_URL")
 	}
-	r.Header.Set("Content-Type", "application/x-amz-json-"+c.service.Version)
-	r.Header.Set("X-Amz-Target", c.service.Target+"."+operation)
+	r.Header.Set("Content-Type", kind)
+	if c.service.Target != "" {
+		r.Header.Set("X-Amz-Target", c.service.Target+"."+operation)
+	}
 	credentials, err := c.config.Credentials.Retrieve(ctx)
 	if err != nil {
 		return fmt.Errorf("credentials for %s: %w", c.service.ID, err)
 	}
 	sum := sha256.Sum256(body)
-	if err := c.signer.SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), c.service.Host, c.config.Region, time.Now().Add(time.Duration(c.skew.Load()))); err != nil {
+	if err := c.signer.SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), c.service.Name, c.config.Region, time.Now().Add(time.Duration(c.skew.Load()))); err != nil {
 		return fmt.Errorf("sign a call to %s: %w", c.service.ID, err)
 	}
 	answer, err := c.config.HTTPClient.Do(r)

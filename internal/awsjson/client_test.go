@@ -69,7 +69,7 @@ func (s *server) config() aws.Config {
 }
 
 func service() awsjson.Service {
-	return awsjson.Service{ID: "Secrets Manager", Host: "secretsmanager", Target: "secretsmanager", Version: "1.1"}
+	return awsjson.Service{ID: "Secrets Manager", Host: "secretsmanager", Name: "secretsmanager", Target: "secretsmanager", Version: "1.1"}
 }
 
 type document struct {
@@ -103,6 +103,28 @@ func TestACallIsSignedJSON(t *testing.T) {
 	}
 	if out.Name != "there" || string(out.Data) != "bytes" || s.made()[0] != `{"Name":"here","Data":"Ynl0ZXM="}` {
 		t.Errorf("%+v, after %q", out, s.made())
+	}
+}
+
+func TestAnOperationMayBeAPath(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/email/outbound-emails" || r.Header.Get("Content-Type") != "application/json" || r.Header["X-Amz-Target"] != nil ||
+			!strings.Contains(r.Header.Get("Authorization"), "/eu-central-1/ses/aws4_request,") {
+			t.Errorf("got %s %v", r.URL, r.Header)
+		}
+		io.WriteString(w, `{"Name": "there"}`)
+	})
+	var out document
+	mails := awsjson.Service{ID: "SESv2", Host: "email", Name: "ses"}
+	if err := awsjson.New(s.config(), mails).Call(t.Context(), "/v2/email/outbound-emails", document{}, &out); err != nil || out.Name != "there" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	var at reached
+	cfg := s.config()
+	cfg.HTTPClient, cfg.BaseEndpoint = &at, nil
+	if err := awsjson.New(cfg, mails).Call(t.Context(), "/v2/email/outbound-emails", document{}, &out); err != nil || at.url != "https://email.eu-central-1.amazonaws.com/v2/email/outbound-emails" {
+		t.Errorf("%s, %v", at.url, err)
 	}
 }
 

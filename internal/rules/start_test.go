@@ -20,7 +20,7 @@ func users() map[string][]string {
 		sdk + "service/kms":               {}, // for tests; awsjson calls it
 		sdk + "service/secretsmanager":    {},
 		sdk + "service/sfn":               {"export-devices", "intake", "keep-house"},
-		sdk + "service/sesv2":             {"tell"},
+		sdk + "service/sesv2":             {},
 		sdk + "config":                    {}, // reads files, logins and instance roles
 		sdk + "service/sts":               {},
 		"html/template":                   {"intake"},

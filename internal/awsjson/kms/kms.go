@@ -17,7 +17,7 @@ type Client struct{ c *awsjson.Client }
 
 // New makes a client as awsjson.New does.
 func New(c aws.Config) *Client {
-	return &Client{awsjson.New(c, awsjson.Service{ID: "KMS", Host: "kms", Target: "TrentService", Version: "1.1"})}
+	return &Client{awsjson.New(c, awsjson.Service{ID: "KMS", Host: "kms", Name: "kms", Target: "TrentService", Version: "1.1"})}
 }
 
 // Retryer is awsjson.Client's.

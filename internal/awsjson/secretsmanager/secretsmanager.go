@@ -16,7 +16,7 @@ type Client struct{ c *awsjson.Client }
 
 // New makes a client as awsjson.New does.
 func New(c aws.Config) *Client {
-	return &Client{awsjson.New(c, awsjson.Service{ID: "Secrets Manager", Host: "secretsmanager", Target: "secretsmanager", Version: "1.1"})}
+	return &Client{awsjson.New(c, awsjson.Service{ID: "Secrets Manager", Host: "secretsmanager", Name: "secretsmanager", Target: "secretsmanager", Version: "1.1"})}
 }
 
 // Retryer is awsjson.Client's.
