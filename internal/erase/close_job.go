@@ -79,7 +79,7 @@ func CloseJob(b Base, signer Signer, version string) func(context.Context, Close
 			return CloseJobOut{}, err
 		}
 		if job.Mode == string(config.Preview) {
-			err := b.closePreview(ctx, in.Job, open)
+			err := b.closePreview(ctx, job, open)
 			if errors.Is(err, ledger.ErrNotFound) { // another run of this step was faster
 				err = nil
 			}
@@ -151,8 +151,8 @@ func waits(found map[[2]string][]*ledger.Finding, pass int) bool {
 	return false
 }
 
-func (b Base) closePreview(ctx context.Context, job string, open []ledger.Request) error {
-	if err := b.keepPreview(ctx, job); err != nil {
+func (b Base) closePreview(ctx context.Context, job ledger.Job, open []ledger.Request) error {
+	if err := b.keepPreview(ctx, job.ID); err != nil {
 		return err
 	}
 	var gone []ledger.Request
@@ -164,13 +164,40 @@ func (b Base) closePreview(ctx context.Context, job string, open []ledger.Reques
 			back = append(back, r.ID)
 		}
 	}
-	if err := b.Ledger.Release(ctx, job, back, b.Now()); err != nil {
+	if err := b.Ledger.Release(ctx, job.ID, back, b.Now()); err != nil {
 		return err
 	}
 	if err := b.Ledger.Destroy(ctx, gone...); err != nil {
 		return err
 	}
-	return b.Ledger.EndJob(ctx, job, b.Now())
+	if err := b.followSweep(ctx, job); err != nil {
+		return err
+	}
+	return b.Ledger.EndJob(ctx, job.ID, b.Now())
+}
+
+// followSweep notes that another sweep follows the last one, where that one waited no longer for a preview, and began
+// without the requests which the preview has let go now.
+func (b Base) followSweep(ctx context.Context, preview ledger.Job) error {
+	last, err := b.Ledger.LastSweep(ctx)
+	if err != nil || !last.Began.After(preview.Opened) {
+		return err
+	}
+	back := false
+	err = b.Ledger.AllRequestsOf(ctx, preview.ID, func(ledger.Request) error { // also those that an earlier run of the step let go
+		back = true
+		return nil
+	})
+	if err != nil || !back {
+		return err
+	}
+	_, err = b.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
+		if !s.Late {
+			s.Late, s.LateMode = true, s.Mode
+		}
+		return nil
+	})
+	return err
 }
 
 func previewed(job string) CloseJobOut {

@@ -143,26 +143,34 @@ func opened(job ledger.Job, held int) OpenJobOut {
 // jobForm is the form of a job's id. Step Functions takes more in a name.
 var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z_-]{1,80}$`) })
 
-// look writes down that a preview begins which holds requests that a sweep would take: the next one waits for its end. One
-// that began a moment ago may find them held, and is noted to be followed by another. whole lists everything for it.
+// look writes down that a preview begins which holds requests that a sweep would take. The next one waits for its end, but
+// not for ever: previews that overlap have a day in all, and those that begin when a sweep is due have what is left of it.
+// One that is still taking requests may find them held, and is noted to be followed by another. whole lists everything for
+// the preview.
 func (b Base) look(ctx context.Context, job ledger.Job, whole bool) ([]string, error) {
 	_, err := b.Ledger.ChangeSweep(ctx, func(s *ledger.Sweep) error {
 		now := b.Now()
-		if slices.Contains(s.Look.Jobs, job.ID) { // when the step is run again
+		if slices.Contains(s.Looks.Jobs, job.ID) { // when the step is run again
 			return nil
 		}
-		working, err := b.working(ctx, s.Look.Jobs)
+		working, err := b.working(ctx, s.Looks.Jobs)
 		if err != nil {
 			return err
 		}
-		if !s.Look.Starting(now) {
-			s.Look = ledger.Begun{Began: now}
+		over := len(working) == 0 || now.Sub(s.Looks.Began) >= stuck
+		if over && !s.Late || s.Looks.Began.IsZero() {
+			s.Looks.Began, working = now, nil
 		}
-		s.Look.Jobs = append(working, job.ID)
-		if !s.Late && len(s.Jobs) > 0 && now.Sub(s.Began) < ledger.StartTime {
+		s.Looks.Jobs = nil
+		for _, j := range working {
+			s.Looks.Jobs = append(s.Looks.Jobs, j.ID)
+		}
+		s.Looks.Jobs = append(s.Looks.Jobs, job.ID)
+		taking, err := b.taking(ctx, *s)
+		if err == nil && taking && !s.Late {
 			s.Late, s.LateMode = true, s.Mode
 		}
-		return nil
+		return err
 	})
 	if err != nil || !whole {
 		return nil, err

@@ -1,6 +1,7 @@
 package erase
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -165,8 +166,8 @@ func TestASweepWaitsForPreviews(t *testing.T) {
 		s, err := m.Ledger.LastSweep(t.Context())
 		m.must(err)
 		got, err := Sweeping(t.Context(), m.Base, s)
-		if err != nil || got != want || !slices.Equal(s.Look.Jobs, previews) {
-			t.Errorf("a sweep waits: %t (%v), want %t; for %q, want %q", got, err, want, s.Look.Jobs, previews)
+		if err != nil || got != want || !slices.Equal(s.Looks.Jobs, previews) {
+			t.Errorf("a sweep waits: %t (%v), want %t; for %q, want %q", got, err, want, s.Looks.Jobs, previews)
 		}
 	}
 	end := func(job, request string) {
@@ -189,6 +190,155 @@ func TestASweepWaitsForPreviews(t *testing.T) {
 	_, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "person", Input: Input{Mode: config.Preview}})
 	m.must(err)
 	waits(false, "two", "three") // one that holds nobody who asked
+}
+
+// One that is stuck, and others that overlap it or each other, have a day in all; what begins when a sweep is due, what is
+// left of it.
+func TestPreviewsPutNoSweepOffForMoreThanADay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		late  bool          // a sweep is due
+		every time.Duration // a preview begins
+		takes int           // so many turns
+	}{
+		"one is stuck":                {every: 20 * time.Hour, takes: 100},
+		"each overlaps the next":      {every: 20 * time.Hour, takes: 2},
+		"one after the other":         {late: true, every: time.Hour, takes: 1},
+		"overlapping, before a sweep": {late: true, every: time.Hour, takes: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t, annsDevices(), "", "")
+			began := time.Now()
+			now := began
+			m.Now = func() time.Time { return now }
+			for n := 0; now.Sub(began) < 24*time.Hour || c.late && now.Sub(began) < 72*time.Hour; n++ {
+				_, err := m.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { s.Late = c.late; return nil })
+				m.must(err)
+				id := m.file(m.person("email", fmt.Sprintf("p%d@example.com", n)), "api", nil)
+				_, err = OpenJob(m.Base)(t.Context(), OpenJobIn{Job: fmt.Sprintf("look%d", n), Input: Input{Requests: []string{id}, Mode: config.Preview}})
+				m.must(err)
+				last, err := m.Ledger.LastSweep(t.Context())
+				m.must(err)
+				if waits, err := Sweeping(t.Context(), m.Base, last); err != nil || waits != (now.Sub(began) < 24*time.Hour) {
+					t.Errorf("%s after the first began, a sweep waits: %t (%v)", now.Sub(began), waits, err)
+				}
+				now = now.Add(c.every)
+				if ends := n + 1 - c.takes; ends >= 0 {
+					m.must(m.Ledger.EndJob(t.Context(), fmt.Sprintf("look%d", ends), now))
+				}
+			}
+			last, err := m.Ledger.LastSweep(t.Context())
+			m.must(err)
+			if waits, err := Sweeping(t.Context(), m.Base, last); err != nil || waits {
+				t.Errorf("%s after the first began, a sweep waits: %t (%v)", now.Sub(began), waits, err)
+			}
+		})
+	}
+}
+
+// After its day a preview that is stuck keeps no other from being waited for.
+func TestASweepWaitsForAPreviewBesideOneThatIsStuck(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, annsDevices(), "", "")
+	now := time.Now()
+	m.Now = func() time.Time { return now }
+	for _, job := range []string{"stuck", "look"} {
+		id := m.file(m.person("email", job+"@example.com"), "api", nil)
+		_, err := OpenJob(m.Base)(t.Context(), OpenJobIn{Job: job, Input: Input{Requests: []string{id}, Mode: config.Preview}})
+		m.must(err)
+		now = now.Add(25 * time.Hour)
+	}
+	now = now.Add(-2 * time.Hour)
+	for _, want := range []bool{true, false} {
+		last, err := m.Ledger.LastSweep(t.Context())
+		m.must(err)
+		if waits, err := Sweeping(t.Context(), m.Base, last); err != nil || waits != want {
+			t.Errorf("a sweep waits: %t (%v), want %t", waits, err, want)
+		}
+		if want {
+			m.must(m.Ledger.EndJob(t.Context(), "look", now))
+		}
+	}
+}
+
+// Who is looked at while a sweep takes requests may be missing in it. Once it searches it has taken all that it takes.
+func TestASweepThatMayMissWhoIsLookedAtIsFollowed(t *testing.T) {
+	t.Parallel()
+	began := time.Now().Add(-time.Hour)
+	for name, c := range map[string]struct {
+		last ledger.Sweep
+		job  *ledger.Job // of the sweep
+		want bool
+	}{
+		"none":                         {},
+		"it starts its jobs":           {last: ledger.Sweep{Begun: ledger.Begun{Began: began, Beat: time.Now()}, Whole: true}, want: true},
+		"it died":                      {last: ledger.Sweep{Begun: ledger.Begun{Began: began}, Whole: true}},
+		"its job was invited":          {last: ledger.Sweep{Begun: ledger.Begun{Began: began, Jobs: []string{"sweep"}}, Whole: true}, want: true},
+		"its job claims":               {last: ledger.Sweep{Begun: ledger.Begun{Began: began, Jobs: []string{"sweep"}}, Whole: true}, job: &ledger.Job{}, want: true},
+		"its job was reviewed":         {last: ledger.Sweep{Begun: ledger.Begun{Began: began, Jobs: []string{"sweep"}}, Whole: true}, job: &ledger.Job{Pass: 1}},
+		"its job has ended":            {last: ledger.Sweep{Begun: ledger.Begun{Began: began, Jobs: []string{"sweep"}}, Whole: true}, job: &ledger.Job{Closed: began}},
+		"jobs of other modes are left": {last: ledger.Sweep{Begun: ledger.Begun{Began: began, Jobs: []string{"sweep"}}}, job: &ledger.Job{Pass: 1}, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t, annsDevices(), "", "")
+			ann, ben := m.file(m.person("email", annMail), "api", nil), m.file(m.person("email", "ben@example.com"), "api", nil)
+			c.last.Mode = "erase"
+			_, err := m.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error { *s = c.last; return nil })
+			m.must(err)
+			m.must(m.Ledger.Invite(t.Context(), "sweep", []string{ben}, time.Time{}))
+			if c.job != nil {
+				c.job.ID, c.job.Mode = "sweep", "erase"
+				_, err := m.Ledger.OpenJob(t.Context(), *c.job)
+				m.must(err)
+			}
+			_, err = OpenJob(m.Base)(t.Context(), OpenJobIn{Job: "look", Input: Input{Requests: []string{ann}, Mode: config.Preview}})
+			m.must(err)
+			if s, err := m.Ledger.LastSweep(t.Context()); err != nil || s.Late != c.want || c.want && s.LateMode != "erase" {
+				t.Errorf("another one follows: %t, in mode %q (%v); want %t", s.Late, s.LateMode, err, c.want)
+			}
+		})
+	}
+}
+
+// A sweep that waits no longer for a preview begins without whom that holds.
+func TestASweepThatBeganBesideAPreviewIsFollowed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after time.Duration // the preview the sweep began
+		back  bool          // an earlier run of the step let go what it held
+		own   bool          // it holds only whom it was asked about itself
+		want  bool
+	}{
+		"after it":                    {after: time.Hour, want: true},
+		"after it, and the step died": {after: time.Hour, back: true, want: true},
+		"before it":                   {after: -time.Hour},
+		"it holds nobody who asked":   {after: time.Hour, own: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t, annsDevices(), "", "")
+			ann := m.file(m.person("email", annMail), "api", func(r *ledger.Request) { r.Preview = c.own })
+			_, err := m.Ledger.OpenJob(t.Context(), ledger.Job{ID: "look", Mode: "preview", Opened: m.Now()})
+			m.must(err)
+			m.must(m.Ledger.Invite(t.Context(), "look", []string{ann}, time.Time{}))
+			_, err = m.Ledger.Claim(t.Context(), "look", []string{ann}, m.Now())
+			m.must(err)
+			_, err = m.Ledger.ChangeSweep(t.Context(), func(s *ledger.Sweep) error {
+				*s = ledger.Sweep{Begun: ledger.Begun{Began: m.Now().Add(c.after), Jobs: []string{}}, Mode: "erase", Whole: true}
+				return nil
+			})
+			m.must(err)
+			if c.back {
+				m.must(m.Ledger.Release(t.Context(), "look", []string{ann}, m.Now()))
+			}
+			m.closeJob("look", 1, true)
+			if s, err := m.Ledger.LastSweep(t.Context()); err != nil || s.Late != c.want || c.want && s.LateMode != "erase" {
+				t.Errorf("another one follows: %t, in mode %q (%v); want %t", s.Late, s.LateMode, err, c.want)
+			}
+		})
+	}
 }
 
 // The door shows no job of another name, so that nobody could approve its plan.

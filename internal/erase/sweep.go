@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/lethe-dsr/lethe/internal/config"
@@ -38,15 +39,24 @@ const stuck = 24 * time.Hour
 
 // Sweeping tells whether the next sweep has to wait: the last one is busy, or a preview that holds what it would take.
 func Sweeping(ctx context.Context, b Base, last ledger.Sweep) (bool, error) {
-	busy, err := Busy(ctx, b, last.Begun)
+	busy, err := b.busy(ctx, last.Begun)
 	if err != nil || busy {
 		return busy, err
 	}
-	return Busy(ctx, b, last.Look)
+	return Looking(ctx, b, last)
 }
 
-// Busy tells whether a sweep or preview still starts its jobs, searches or deletes. What waits for a person does not count.
-func Busy(ctx context.Context, b Base, begun ledger.Begun) (bool, error) {
+// Looking tells whether a preview is busy that holds what the next sweep would take.
+func Looking(ctx context.Context, b Base, last ledger.Sweep) (bool, error) {
+	busy, err := b.busy(ctx, last.Look)
+	if err != nil || busy {
+		return busy, err
+	}
+	return b.busy(ctx, last.Looks)
+}
+
+// busy tells whether a sweep or preview still starts its jobs, searches or deletes. What waits for a person does not count.
+func (b Base) busy(ctx context.Context, begun ledger.Begun) (bool, error) {
 	now := b.Now()
 	if begun.Starting(now) {
 		return true, nil
@@ -58,12 +68,23 @@ func Busy(ctx context.Context, b Base, begun ledger.Begun) (bool, error) {
 	return len(working) > 0, err
 }
 
+// taking tells whether the last sweep may still find requests held that it would take: not all of its jobs have been
+// started, or one has not come to its first review, and may not have claimed everything.
+func (b Base) taking(ctx context.Context, last ledger.Sweep) (bool, error) {
+	if last.Starting(b.Now()) || !last.Whole && len(last.Jobs) > 0 {
+		return true, nil
+	}
+	working, err := b.working(ctx, last.Jobs)
+	return slices.ContainsFunc(working, func(j ledger.Job) bool { return j.Pass == 0 }), err
+}
+
 // working are the jobs of these that are about to be opened, search or delete.
-func (b Base) working(ctx context.Context, jobs []string) (ids []string, err error) {
+func (b Base) working(ctx context.Context, jobs []string) (open []ledger.Job, err error) {
 	for _, id := range jobs {
 		j, err := b.Ledger.Job(ctx, id)
 		working := err == nil && j.Closed.IsZero() && !j.Waits()
 		if errors.Is(err, ledger.ErrNotFound) { // it is about to be opened where requests are invited to it
+			j.ID = id
 			err = b.Ledger.Members(ctx, id, func(string, ledger.Member) error {
 				working = true
 				return nil
@@ -73,8 +94,8 @@ func (b Base) working(ctx context.Context, jobs []string) (ids []string, err err
 			return nil, err
 		}
 		if working {
-			ids = append(ids, id)
+			open = append(open, j)
 		}
 	}
-	return ids, nil
+	return open, nil
 }

@@ -16,13 +16,13 @@ import (
 	"github.com/lethe-dsr/lethe/internal/ledger"
 )
 
-// ErrSweeping answers a sweep while the last one still searches or deletes, or a preview of everything. One that waits for
-// a person does not count.
-var ErrSweeping = errors.New("a sweep or a preview of everything is running; what comes in now is taken with the next one")
+// ErrSweeping answers a sweep while the last one still searches or deletes, or a preview of everything or of requests that
+// its execution's input names. One that waits for a person does not count.
+var ErrSweeping = errors.New("a sweep is running, or a preview of requests that the next one would take; what comes in now is taken with the next one")
 
 // Sweep begins a job over everything that is open and ready (erase.Ready), one for each mode (erase.ModeFor). It gives the
 // jobs: none when there is nothing to do. mode is for requests that ask for none, empty for the configuration's; preview is
-// for all, and counts as no sweep. ErrSweeping while the last one is working.
+// for all, and counts as no sweep.
 //
 // It does not stop when its caller hangs up. One that dies leaves a record without jobs, and may be done again a minute
 // later (ledger.Begun.Died).
@@ -58,10 +58,7 @@ func (d Desk) Sweep(ctx context.Context, mode config.Mode) (jobs []string, err e
 	if !preview {
 		d.Tally(erase.Count{What: erase.Sweeps, N: 1})
 	}
-	err = d.noteSweep(ctx, preview, began, func(s *ledger.Sweep) {
-		b := s.Last(preview)
-		b.Jobs = append(jobs, b.Jobs...)
-	})
+	err = d.noteSweep(ctx, preview, began, func(s *ledger.Sweep) { s.Last(preview).Jobs = jobs })
 	if errors.Is(err, ErrSweeping) { // its jobs work, beside those of another one
 		err = nil
 	}
@@ -149,7 +146,7 @@ func (d Desk) FinishSweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if looking, err := erase.Busy(ctx, d.Base, last.Look); err != nil || looking {
+	if looking, err := erase.Looking(ctx, d.Base, last); err != nil || looking {
 		return err
 	}
 	if !last.Whole && len(last.Jobs) > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -290,6 +291,36 @@ func TestASweepThatWasDueDuringAPreviewFollowsIt(t *testing.T) {
 			}
 			if want := fmt.Sprintf("[erase: [%s]]", ann); fmt.Sprint(d.engine.jobs) != want {
 				t.Errorf("after it: %v, want %s", d.engine.jobs, want)
+			}
+		})
+	}
+}
+
+// A person looks at some requests while a sweep, or a preview of everything, begins.
+func TestAPreviewBesideOneThatStartsItsJobs(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []config.Mode{config.Erase, config.Preview} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			d := open(t)
+			ann := got(d.Submit(t.Context(), intake.Submission{Subject: person(t, "ann@example.com"), Channel: "api", By: "crm"}))(t).ID
+			desk := d.Desk
+			desk.Engine = slow{d.engine, func() {
+				d.pass(30 * time.Second)
+				for _, job := range []string{"look1", "look2"} {
+					got(erase.OpenJob(d.Base)(t.Context(), erase.OpenJobIn{Job: job, Input: erase.Input{Requests: []string{ann}, Mode: config.Preview}}))(t)
+					if err := errors.Join(d.Ledger.Release(t.Context(), job, []string{ann}, d.Now()), d.Ledger.EndJob(t.Context(), job, d.Now())); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+						t.Error(err)
+					}
+				}
+				if _, err := d.Sweep(t.Context(), ""); !errors.Is(err, intake.ErrSweeping) {
+					t.Errorf("another one begins beside it: %v", err)
+				}
+			}}
+			jobs := got(desk.Sweep(t.Context(), mode))(t)
+			s := got(d.Ledger.LastSweep(t.Context()))(t)
+			if preview := mode == config.Preview; s.Late == preview || !slices.Equal(s.Last(preview).Jobs, jobs) {
+				t.Errorf("it started %q; noted is %+v", jobs, s)
 			}
 		})
 	}

@@ -9,7 +9,7 @@ import (
 // StartTime is how long whoever starts the jobs of a sweep may say nothing before it counts as dead.
 const StartTime = time.Minute
 
-// Sweep is the last sweep that began, and the last preview that holds what the next one would take.
+// Sweep is the last sweep that began, and the previews since that hold what the next one would take.
 type Sweep struct {
 	Begun
 	Mode  string `json:"mode,omitempty"` // that it was asked for
@@ -18,10 +18,11 @@ type Sweep struct {
 	Late     bool   `json:"late,omitempty"`      // another one was due while this one or a preview worked, and waits for its end
 	LateMode string `json:"late_mode,omitempty"` // that it was asked for
 
-	Look Begun `json:"look,omitzero"`
+	Look  Begun `json:"look,omitzero"`  // the last preview of everything that the door began
+	Looks Begun `json:"looks,omitzero"` // those that executions began by their input; Began is that of the first which the next sweep waits for
 }
 
-// Last is the record of the last sweep, or of the last preview.
+// Last is the record of the last sweep, or of the last preview of everything.
 func (s *Sweep) Last(preview bool) *Begun {
 	if preview {
 		return &s.Look
