@@ -80,7 +80,7 @@ func TestAKilledKeepHouse(t *testing.T) {
 	whole := s.Function(awstest.Programs(t), "keep-house", "LETHE_URL="+insideURL)
 	t.Cleanup(whole.Close)
 	n := 1
-	for killed := true; killed; n += 4 { // jobs come in another order each time
+	for killed := true; killed; n += 6 { // jobs come in another order each time
 		s.round(false, func(untidy) {
 			f := cutting(t, s.Cloud, "keep-house", n, "LETHE_URL="+insideURL)
 			_, err := f.Invoke(t.Context(), []byte(`{}`))
