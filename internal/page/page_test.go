@@ -146,6 +146,7 @@ func TestTheLanguageIsWhatTheReaderChoseOrTheBrowserAsksFor(t *testing.T) {
 		{"", "ja", "en", ""},
 		{"", "en;q=0.2,de;q=0.8", "de", ""},
 		{"", "\x00;;q=x", "en", ""},
+		{"", "fr;q=7,de;q=0.1", "de", ""}, // no weight is above 1
 		{"lang=fr", "de", "fr", "?lang=fr"},
 		{"lang=xx", "de", "de", ""},
 		{"lang=", "de", "de", ""},

@@ -3,6 +3,7 @@
 package step
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,8 +31,18 @@ func New[In, Out any](name string, run func(context.Context, In) (Out, error)) S
 		if err != nil {
 			return nil, Named(name, err)
 		}
-		return json.Marshal(out)
+		return encode(out)
 	}}
+}
+
+// encode is json.Marshal without the \u003c of HTML: pages go through here, and would outgrow what Lambda hands on after
+// package gateway has measured them.
+func encode(out any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(out)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // Decode reads the input of the step of a name. Its error is as one of Invoke, a fault.BadInput. It never repeats the

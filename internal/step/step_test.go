@@ -25,6 +25,16 @@ func TestAStepIsWhatLambdaStarts(t *testing.T) {
 	}
 }
 
+// What an answer measures before, it measures after: a page that just fits into what Lambda hands on stays whole.
+func TestAPageDoesNotGrow(t *testing.T) {
+	t.Parallel()
+	const page = `{"body":"<p>a & b</p>"}`
+	out, err := New("Intake", func(context.Context, in) (json.RawMessage, error) { return json.RawMessage(page), nil }).Invoke(t.Context(), []byte(`{}`))
+	if err != nil || string(out) != page {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
 // A Catch of the state machine sees the name of the outermost Go type unless the error says its own.
 func TestErrorsLeaveUnderTheirFaultsName(t *testing.T) {
 	t.Parallel()

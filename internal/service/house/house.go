@@ -88,8 +88,8 @@ func (h house) keep(ctx context.Context) error {
 	return failed
 }
 
-// neverOpened takes their places from the jobs of the last sweep and preview whose execution ended before it had opened them: the next
-// sweep would wait for them for a day. A step that still runs may open one; after redriveTime none does.
+// neverOpened takes their places from the jobs of the last sweep and preview whose execution ended before it had opened
+// them: the next sweep would wait for them for a day. A step that still runs may open one; after redriveTime none does.
 func (h house) neverOpened(ctx context.Context) error {
 	last, err := h.desk.Ledger.LastSweep(ctx)
 	if err != nil {
