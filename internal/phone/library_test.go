@@ -37,9 +37,11 @@ func libraryValid(v, region string) string {
 	return phonenumbers.Format(n, phonenumbers.E164)
 }
 
-// bare takes white space and marks away from both ends; the library stumbles over a line's end there.
+// bare takes away what stands around a number, because the library stumbles over a line's end there, and gives it
+// the spaces that it knows.
 func bare(v string) string {
-	return strings.TrimFunc(v, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
+	v = strings.NewReplacer("\u2007", " ", "\u2009", " ", "\u202f", " ").Replace(v)
+	return strings.TrimFunc(v, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || separates(r) })
 }
 
 // same compares both, and tells whether the number is one.
@@ -47,7 +49,10 @@ func same(t testing.TB, v, region string) bool {
 	t.Helper()
 	normal, _ := In(region).Normal(v)
 	valid, _ := In(region).Valid(v)
-	wantNormal, wantValid := libraryNormal(v, region), libraryValid(v, region)
+	wantNormal, wantValid := "", ""
+	if len(v) <= maxBytes {
+		wantNormal, wantValid = libraryNormal(v, region), libraryValid(v, region)
+	}
 	if normal != "" || plain(v) {
 		if normal != wantNormal {
 			t.Errorf("%q in %q: normal %q, the library has %q", v, region, normal, wantNormal)
@@ -122,7 +127,7 @@ func TestNumbersAreReadAsTheLibraryReadsThem(t *testing.T) {
 // What is no number in one of the two, or not the same one, is a fault.
 func FuzzLibrary(f *testing.F) {
 	all := regions()
-	for i, v := range []string{"0171 3920042", "+49 (0) 171/392-0042", "00 49 171 3920042", "+1 (201) 555-0123", "011 15 2345-6789", "+", "0000000", "٠١٧١٣٩٢٠٠٤٢", "８１ ３ １２３４ ５６７８", "+800 1234 5678", "+999 171 3920042"} {
+	for i, v := range []string{"0171 3920042", "+49 (0) 171/392-0042", "00 49 171 3920042", "+1 (201) 555-0123", "011 15 2345-6789", "+", "0000000", "٠١٧١٣٩٢٠٠٤٢", "８１ ３ １２３４ ５６７８", "+800 1234 5678", "+999 171 3920042", "06\u202f12\u200934\u200756 78", "-+39 22222" + strings.Repeat(" ", 234) + "2222222"} {
 		f.Add(uint16(i), v)
 	}
 	f.Fuzz(func(t *testing.T, region uint16, v string) {

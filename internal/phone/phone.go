@@ -135,14 +135,14 @@ func international(digits string) (number, bool) {
 // dialled gives the digits of what is written as a number, and whether a + stands before them. Letters are none:
 // extensions are not part of a number, and the words of 1-800-FLOWERS no person's.
 func dialled(v string) (digits string, plus, ok bool) {
+	if len(v) > maxBytes {
+		return "", false, false
+	}
 	v = strings.TrimFunc(v, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || separates(r) // address books put marks around
 	})
 	rest := strings.TrimLeft(v, "+＋")
 	plus = rest != v
-	if len(v) > maxBytes {
-		return "", false, false
-	}
 	var b strings.Builder
 	b.Grow(len(rest))
 	for _, r := range rest {
@@ -171,6 +171,7 @@ func separates(r rune) bool {
 	switch r {
 	case ' ', '-', '.', '/', '(', ')', '[', ']', '－', '．', '／', '（', '）', '［', '］', // the latter in full width
 		'\u00a0', '\u3000', '\u200b', '\u2060', // spaces that do not break, wide ones and such of no width
+		'\u2007', '\u2009', '\u202f', // spaces of typesetters, as in French numbers; the library takes none of them
 		'\u00ad', '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2015', '\u2212', '\u30fc': // dashes
 		return true
 	}

@@ -15,6 +15,7 @@ func TestNumbersAreReadAsTheyAreWrittenInARegion(t *testing.T) {
 		{"", "0171 3920042", "", ""}, // of which country?
 		{"DE", "110", "", ""},        // a service
 		{"DE", "+49 171 3920042 ext. 5", "", ""},
+		{"FR", "06\u202f12\u202f34\u202f56\u202f78", "+33612345678", "+33612345678"},
 		{"US", "555 555 5555", "+15555555555", ""}, // nobody's range
 	} {
 		if got, ok := phone.In(c.region).Normal(c.given); got != c.normal || ok != (got != "") {
